@@ -1,0 +1,196 @@
+"""A run being watched: never in its way, nothing lost, failures told once.
+
+Framework adapters own one `Session`. It gives them a shield for every line of theirs that runs inside the user's training, turns
+the observations of an epoch into `EpochGap`s, and puts those on disk before it returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
+from whygap.estimate import is_difference_better
+from whygap.ladder import build_epoch_gap
+from whygap.observation import Method, Observation
+from whygap.records import EpochGap, Estimate, Problem, Run, Verdict, is_finite
+from whygap.store import Store, store_path
+from whygap.verdict import judge
+
+StorePath = str | os.PathLike[str] | None | bool
+
+
+def new_run_id() -> str:
+    """Return an identifier that sorts by time; its random part comes from the operating system, not from the user's generators."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.UUID(bytes=os.urandom(16)).hex[:6]}"
+
+
+def is_strict() -> bool:
+    """Return whether failures inside whygap are to be raised (WHYGAP_STRICT=1, for tests) instead of told."""
+    return os.environ.get("WHYGAP_STRICT", "") not in ("", "0")
+
+
+class Session:
+    """The bookkeeping of one run.
+
+    Parameters
+    ----------
+    source : str
+        What is watched, as shown to people: "torch: Net".
+    store : path, None or False
+        Where runs are kept; None for the default store, False for nowhere.
+    versions, seeds : dict
+        Recorded with the run.
+    """
+
+    def __init__(self, *, source: str, store: StorePath, versions: dict[str, str], seeds: dict[str, int]) -> None:
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.run = Run(id=new_run_id(), source=source, started=started, versions=versions, seeds=seeds)
+        self.spent_s = 0.0
+        self._path: Path | None = None if store is False else store_path(None if store is True else store)
+        self._store: Store | None = None
+        self._unsaved: list[tuple[EpochGap, ...]] = []
+        self._unsaved_problems: list[Problem] = []
+        self._told: set[str] = set()
+        self._epoch: int | None = None
+        self._methods: dict[str, Method] = {}
+
+    @contextlib.contextmanager
+    def shield(self, doing: str) -> Iterator[None]:
+        """Let no exception of ours reach the user's training, and count the time that we take.
+
+        A failure is told once for each thing that was being done and is recorded in the run. KeyboardInterrupt and SystemExit
+        pass: they are the user's.
+        """
+        began = time.perf_counter()
+        try:
+            yield
+        except Exception as error:
+            if is_strict():
+                raise
+            self._tell(doing, error)
+        finally:
+            self.spent_s += time.perf_counter() - began
+
+    def _tell(self, doing: str, error: Exception) -> None:
+        if doing in self._told:
+            return
+        self._told.add(doing)
+        text = str(error) if isinstance(error, WhygapError) else f"{type(error).__name__}: {error}"
+        line = " ".join(f"{doing}: {text}".split())
+        problem = Problem(epoch=self._epoch, text=line)
+        self.run = msgspec.structs.replace(self.run, problems=(*self.run.problems, problem))
+        self._unsaved_problems.append(problem)
+        message = f"whygap: {line} (training goes on)"
+        try:
+            warnings.warn(message, WhygapWarning, stacklevel=4)
+        except Exception:  # -W error turns our warning into an exception: the run comes first, but the line must be seen
+            print(message, file=sys.stderr)
+
+    def tell(self, doing: str, text: str) -> None:
+        """Tell and record, once for each `doing`, what is wrong with what we were given."""
+        if is_strict():
+            raise InputError(f"{doing}: {text}")
+        self._tell(doing, InputError(text))
+
+    def begin_epoch(self, number: int) -> None:
+        """Name the epoch that failures are recorded under and that time is counted for."""
+        self._epoch = number
+        self.spent_s = 0.0
+
+    def method(self, score: str) -> Method:
+        """Return how sampled rungs of this score are to be estimated: the winner on the previous epoch, at first `plain`.
+
+        While the loss falls fast, as in a first epoch, the scores at the visits are a worse guide than none.
+        """
+        return self._methods.get(score, "plain")
+
+    def end_epoch(self, observations: Sequence[Observation], *, evaluations: int) -> tuple[EpochGap, ...]:
+        """Build the gaps of one epoch, put them on disk in one transaction, and return them."""
+        gaps: list[EpochGap] = []
+        for o in observations:
+            with self.shield(f"explaining the {o.score.name}"):
+                gaps.append(build_epoch_gap(o))
+                self._methods[o.score.name] = _better_method(o)
+            if not gaps or gaps[-1].score != o.score:
+                why = self.run.problems[-1].text
+                gaps.append(_unexplained(o, why))
+        gaps = [msgspec.structs.replace(g, spent_s=self.spent_s, evaluations=evaluations) for g in gaps]
+        self.run = msgspec.structs.replace(self.run, epochs=(*self.run.epochs, *gaps))
+        self._unsaved.append(tuple(gaps))
+        with self.shield("keeping the run in the store"):
+            self._save()
+        return tuple(gaps)
+
+    def finish(self) -> None:
+        """Mark the run as finished and put on disk whatever could not be written before."""
+        self.run = msgspec.structs.replace(self.run, finished=True)
+        with self.shield("keeping the run in the store"):
+            self._save()
+            if self._store is not None:
+                self._store.finish(self.run.id)
+        self.close()
+
+    def close(self) -> None:
+        """Close the store; the run stays readable in memory."""
+        if self._store is not None:
+            with contextlib.suppress(StoreError):
+                self._store.close()
+            self._store = None
+
+    def verdict(self, score: str | None = None) -> Verdict:
+        """Return the verdict on the run so far."""
+        return judge(self.run, score=score)
+
+    def _save(self) -> None:
+        """Write what is not yet on disk, oldest first; what fails stays in memory and is tried again with the next epoch."""
+        if self._path is None:
+            return
+        if self._store is None:
+            store = Store(self._path)
+            store.begin(msgspec.structs.replace(self.run, epochs=(), problems=(), finished=False))
+            self._store = store
+        while self._unsaved:
+            self._store.add_epoch(self.run.id, self._unsaved[0], self._unsaved_problems)
+            self._unsaved_problems = []
+            self._unsaved.pop(0)
+        while self._unsaved_problems:
+            self._store.add_problem(self.run.id, self._unsaved_problems[0])
+            self._unsaved_problems.pop(0)
+
+
+def _unexplained(o: Observation, why: str) -> EpochGap:
+    """The two reported numbers alone, where the ladder failed."""
+    train, valid = (v if is_finite(v) else None for v in (o.train_reported, o.valid_reported))
+    gap = None if train is None or valid is None else Estimate(value=valid - train, low=valid - train, high=valid - train)
+    unattributed = gap.value if gap else 0.0
+    return EpochGap(
+        epoch=o.epoch,
+        score=o.score,
+        train_reported=train,
+        valid_reported=valid,
+        gap=gap,
+        unattributed=unattributed,
+        notes=(*o.notes, why),
+    )
+
+
+def _better_method(o: Observation) -> Method:
+    if o.sample is None or o.visits is None or "eval_mode" not in o.sample.on_rung:
+        return "plain"
+    visits = o.visits.score[o.sample.batch]
+    size = o.visits.rows[o.sample.batch]
+    scores = np.bincount(o.sample.unit, weights=o.sample.on_rung["eval_mode"][0]) / size
+    if not (np.isfinite(visits).all() and np.isfinite(scores).all()):
+        return "plain"
+    return "difference" if is_difference_better(scores, visits, size=size) else "plain"

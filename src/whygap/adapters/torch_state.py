@@ -1,0 +1,66 @@
+"""Leave no trace: whatever a forward pass may touch in PyTorch is as it was afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from whygap.adapters.random_state import preserved_host_random_state
+
+_PLAIN = (bool, int, float, str, bytes, type(None))
+
+
+@contextlib.contextmanager
+def preserved_random_state() -> Iterator[None]:
+    """Restore the random state of torch (all devices in use), NumPy and Python on leaving, whatever happens in between."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() and torch.cuda.is_initialized() else []
+    with preserved_host_random_state(), torch.random.fork_rng(devices=devices):
+        yield
+
+
+@contextlib.contextmanager
+def preserved_loader(loader: Any) -> Iterator[None]:
+    """Restore the generators that a DataLoader and its samplers own: walking the loader draws from them."""
+    sampler, batch_sampler = getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)
+    owners = (loader, sampler, batch_sampler, getattr(batch_sampler, "sampler", None))
+    generators = [g for g in (getattr(o, "generator", None) for o in owners) if isinstance(g, torch.Generator)]
+    states = [g.get_state() for g in generators]
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
+
+
+@contextlib.contextmanager
+def preserved_module(model: torch.nn.Module) -> Iterator[None]:
+    """Restore buffers, modes and plain attributes of every submodule on leaving, and record no gradients in between.
+
+    Buffers are batch-norm statistics and the like. Plain attributes are numbers, strings, flags (`training` is one of them) and
+    tensors that a module's own forward may count with. Gradients and parameters are not touched by a forward pass.
+    """
+    modules = list(model.modules())
+    attributes: list[dict[str, Any]] = []
+    tensors: list[tuple[torch.Tensor, torch.Tensor]] = []
+    buffers: list[dict[str, torch.Tensor | None]] = []
+    for module in modules:
+        attributes.append({k: v for k, v in vars(module).items() if isinstance(v, (*_PLAIN, torch.Tensor))})
+        buffers.append(dict(module._buffers))
+        loose = [v for v in attributes[-1].values() if isinstance(v, torch.Tensor)]
+        tensors += [(t, t.detach().clone()) for t in (*loose, *module._buffers.values()) if t is not None]
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, plain, old_buffers in zip(modules, attributes, buffers, strict=True):
+            for name in [k for k, v in vars(module).items() if isinstance(v, (*_PLAIN, torch.Tensor)) and k not in plain]:
+                delattr(module, name)  # came into being during our pass
+            module.__dict__.update(plain)
+            module._buffers.clear()
+            module._buffers.update(old_buffers)
+        with torch.no_grad():
+            for tensor, value in tensors:
+                tensor.copy_(value)  # in place, as batch norm wrote them (without a trace in their version counters)

@@ -1,0 +1,242 @@
+"""The `whygap` command. Imports inside functions, so that `whygap --help` is quick; nobody imports this module."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from whygap import __version__
+
+if TYPE_CHECKING:
+    from whygap.records import EpochGap, Run, Verdict
+
+DONE, FAILED_CHECK, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+app = App(
+    name="whygap",
+    version=__version__,
+    help="Why do a training score and a validation score differ, and by how much for each reason?",
+    help_format="plaintext",
+)
+
+StoreOption = Annotated[Path | None, Parameter(help="The store of runs; default $WHYGAP_STORE or ./whygap.db.")]
+JsonOption = Annotated[bool, Parameter(negative="", help="Print JSON for machines instead.")]
+
+
+@app.command
+def demo(
+    *,
+    output: Annotated[Path, Parameter(alias="-o", help="Where the page goes.")] = Path("report.html"),
+    seed: Annotated[int, Parameter(help="Of the data, the initial weights and the order of examples.")] = 0,
+    epochs: Annotated[int, Parameter(help="Passes over the training set.")] = 12,
+    budget: Annotated[str, Parameter(help='Training examples scored per epoch: a number, or "exact" for all.')] = "exact",
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Train the LSTM whose training loss stays above its validation loss, explain it, and write a page."""
+    from whygap.demo import Demo
+    from whygap.report import write_page
+    from whygap.store import Store, store_path
+
+    path = store_path(store)
+    Store(path).close()  # a store that can't be written to is told of before anything is trained
+    _check_writable(output)
+    console = _console(stderr=json)
+    with console.status("Loading Keras"):
+        trial = Demo(seed=seed, epochs=epochs, budget=_budget(budget), store=path)
+    code = DONE
+    try:
+        _train(trial, console)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED and not _has_epochs(trial):
+        raise KeyboardInterrupt
+    run, verdict = trial.run, trial.explain()
+    if json:
+        _print_json(run, verdict, run.source)
+    else:
+        _show(run, verdict, _first_middle_last(run))
+    write_page(run, verdict, output)
+    console.print(f"The run is {run.id} in {path}; the page is {output}")
+    if code == INTERRUPTED:
+        print(f"whygap: stopped after {len(run.of())} of {epochs} epochs; they are kept", file=sys.stderr)
+    return code
+
+
+@app.command
+def explain(
+    run: Annotated[str, Parameter(help='A stored run: its id, the beginning of one, or "last".')] = "last",
+    *,
+    score: Annotated[str | None, Parameter(help="Which score; by default the loss.")] = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Say why the two scores of a stored run differ."""
+    from whygap.verdict import judge
+
+    found = _load(run, store, score)
+    verdict = judge(found, score=score)
+    if json:
+        _print_json(found, verdict, found.source)
+    else:
+        _show(found, verdict, _first_middle_last(found, score), score)
+    return DONE
+
+
+@app.command
+def runs(*, store: StoreOption = None, json: JsonOption = False) -> int:
+    """List the runs in the store."""
+    import msgspec
+
+    from whygap.report import print_runs
+    from whygap.store import Store, store_path
+
+    with Store(store_path(store), readonly=True) as opened:
+        summaries = opened.runs()
+    if json:
+        print(msgspec.json.encode(summaries).decode())
+    else:
+        print_runs(_console(), summaries)
+    return DONE
+
+
+@app.command
+def report(
+    run: Annotated[str, Parameter(help='A stored run: its id, the beginning of one, or "last".')] = "last",
+    *,
+    output: Annotated[Path, Parameter(alias="-o", help="Where the page goes.")] = Path("report.html"),
+    score: Annotated[str | None, Parameter(help="Which score the verdict is on; by default the loss.")] = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Write one self-contained page about a stored run."""
+    import msgspec
+
+    from whygap.report import write_page
+    from whygap.verdict import judge
+
+    found = _load(run, store, score)
+    write_page(found, judge(found, score=score), output)
+    if json:
+        print(msgspec.json.encode({"run": found.id, "page": str(output)}).decode())
+    else:
+        _console().print(f"The page is {output}")
+    return DONE
+
+
+def _load(name: str, store: Path | None, score: str | None) -> Run:
+    from whygap.errors import InputError
+    from whygap.store import Store, store_path
+
+    with Store(store_path(store), readonly=True) as opened:
+        run = opened.load(name)
+    if not run.epochs:
+        why = f": {run.problems[-1].text}" if run.problems else ""
+        raise InputError(f"run {run.id} has no epoch yet{why}")
+    if score is not None and score not in [s.name for s in run.scores]:
+        raise InputError(f"run {run.id} has no score {score}; it has {', '.join(s.name for s in run.scores)}")
+    if all(e.gap is None for e in run.of(score)):
+        why = next((n for e in run.of(score) for n in e.notes), "no gap was reported")
+        raise InputError(f"run {run.id} can't be explained: {why}")
+    return run
+
+
+def _budget(text: str) -> int | str:
+    from whygap.errors import InputError
+
+    if text == "exact":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f'--budget must be a positive whole number or "exact", not {text}')
+    return int(text)
+
+
+def _check_writable(path: Path) -> None:
+    from whygap.errors import InputError
+
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file with --output")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"the folder {path.absolute().parent} doesn't exist: name another file with --output")
+
+
+def _train(trial: object, console: object) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from whygap.demo import Demo
+
+    assert isinstance(trial, Demo) and isinstance(console, Console)  # noqa: S101, PT018 - for the type checker
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(f"Epoch 1 of {trial.n_epochs}", total=None)
+
+        def show(done: int, total: int) -> None:
+            epoch = min(trial.n_epochs, 1 + done * trial.n_epochs // max(1, total))
+            bar.update(task, completed=done, total=total, description=f"Epoch {epoch} of {trial.n_epochs}")
+
+        trial.train(show)
+
+
+def _has_epochs(trial: object) -> bool:
+    from whygap.demo import Demo
+    from whygap.errors import InputError
+
+    assert isinstance(trial, Demo)  # noqa: S101 - for the type checker
+    try:
+        return bool(trial.run.epochs)
+    except InputError:
+        return False
+
+
+def _first_middle_last(run: Run, score: str | None = None) -> list[EpochGap]:
+    gaps = [g for g in run.of(score) if g.gap is not None]
+    return [gaps[i] for i in sorted({0, len(gaps) // 2, len(gaps) - 1})] if gaps else []
+
+
+def _show(run: Run, verdict: Verdict, gaps: list[EpochGap], score: str | None = None) -> None:
+    from whygap.report import print_epochs, print_ladder, print_verdict
+
+    console = _console()
+    for gap in gaps:
+        print_ladder(console, gap)
+    print_epochs(console, run, score)
+    print_verdict(console, verdict)
+
+
+def _print_json(run: Run, verdict: Verdict, source: str) -> None:
+    from whygap.report import run_as_json
+
+    print(run_as_json(run, verdict, source=source).decode())
+
+
+def _console(*, stderr: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202 - rich is imported late
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def main() -> None:
+    """Run the command and exit with its code; whatever goes wrong is one line on standard error."""
+    from whygap.errors import WhygapError
+
+    try:
+        code = app(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _leave(" ".join(str(error).split()), WRONG_USE)
+    except WhygapError as error:
+        _leave(str(error), WRONG_USE)
+    except KeyboardInterrupt:
+        _leave("stopped", INTERRUPTED)
+    except BrokenPipeError:  # `whygap explain | head`
+        sys.stderr.close()
+        sys.exit(DONE)
+    sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _leave(text: str, code: int) -> None:
+    print(f"whygap: {text}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,139 @@
+"""What any adapter knows about one epoch of one score, as plain arrays, whatever the framework.
+
+Everything above this line is framework-specific and thin; everything below it is arrays and is tested without a framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from whygap.errors import InputError
+from whygap.records import Cause, RungName, Score
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Method = Literal["plain", "difference"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Visits:
+    """The batches of the epoch in the order in which they were trained on.
+
+    Parameters
+    ----------
+    score : array of shape (b,)
+        What the framework recorded for every batch, penalty included.
+    rows : array of shape (b,)
+        Examples in every batch.
+    weight : array of shape (b,), optional
+        Weight of every batch in the reported score; by default its rows.
+    penalty : array of shape (b,), optional
+        The regularisation inside `score`, NaN where it was not looked at; None where there is none.
+    is_plain_mean : bool
+        Whether `score` less `penalty` is the plain mean of the batch's per-example scores: no sample weights, no class weights,
+        no other reduction. False: only what was scored per example at the visit tells.
+    """
+
+    score: Array
+    rows: Ints
+    weight: Array | None = None
+    penalty: Array | None = None
+    is_plain_mean: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """Some of the epoch's batches (or all), with the scores of their examples on the rungs that were evaluated.
+
+    Parameters
+    ----------
+    batch : array of shape (u,)
+        Index of every sampled batch among the visits.
+    unit : array of shape (n,)
+        For every sampled example, the index of its batch within `batch`.
+    on_rung : mapping
+        From the rung's name to scores of shape (k, n): k repeats of every example, k > 1 only where the evaluation is random.
+        "visited" holds the scores at the visit.
+    """
+
+    batch: Ints
+    unit: Ints
+    on_rung: Mapping[RungName, Array]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Valid:
+    """The validation side at the end of the epoch.
+
+    Parameters
+    ----------
+    score : array of shape (m,)
+        Per-example scores in eval mode, of all `n` examples or of a simple random sample of them.
+    n : int
+        Size of the validation set.
+    mean : float, optional
+        The plain mean over all `n` examples where it is known from elsewhere; by default the mean of `score`.
+    penalty : float, optional
+        The regularisation inside the reported score; None where there is none.
+    """
+
+    score: Array
+    n: int
+    mean: float | None = None
+    penalty: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Observation:
+    """One epoch of one score.
+
+    `train_reported` and `valid_reported` are the numbers that the user sees, None where there are none. `absent` are the causes
+    that can't apply in this run, `not_measured` those that could not be looked at, with the reason. `fresh`, of shape (f,), are
+    scores of training-like examples that were never trained on. `method` is how sampled rungs are estimated.
+    """
+
+    epoch: int
+    score: Score
+    train_reported: float | None
+    valid_reported: float | None
+    visits: Visits | None = None
+    sample: Sample | None = None
+    valid: Valid | None = None
+    fresh: Array | None = None
+    absent: frozenset[Cause] = frozenset()
+    not_measured: Mapping[Cause, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    method: Method = "difference"
+    level: float = 0.95
+    spent_s: float = 0.0
+    evaluations: int = 0
+
+
+def check_observation(o: Observation) -> None:
+    """Raise `InputError` where the arrays of `o` don't fit one another; values that aren't finite are let through."""
+    where = f"epoch {o.epoch}, {o.score.name}"
+    v, s = o.visits, o.sample
+    if v is not None:
+        b = v.score.shape
+        if len(b) != 1 or v.rows.shape != b or (v.rows <= 0).any():
+            raise InputError(f"{where}: every visited batch needs a score and at least one row, got {b} and {v.rows.shape}")
+        for name, array in (("weight", v.weight), ("penalty", v.penalty)):
+            if array is not None and array.shape != b:
+                raise InputError(f"{where}: {name} of the batches has shape {array.shape}, scores have {b}")
+    if s is not None:
+        if v is None:
+            raise InputError(f"{where}: a sample without the visits that it was drawn from")
+        if s.batch.size != np.unique(s.batch).size or s.batch.min(initial=0) < 0 or s.batch.max(initial=-1) >= v.rows.size:
+            raise InputError(f"{where}: sampled batches must be distinct and among the {v.rows.size} visited")
+        if not np.array_equal(np.bincount(s.unit, minlength=s.batch.size), v.rows[s.batch]):
+            raise InputError(f"{where}: a sampled batch must be scored as a whole")
+        for rung, scores in s.on_rung.items():
+            if scores.ndim != 2 or scores.shape[1] != s.unit.size:
+                raise InputError(f"{where}: scores on rung {rung} have shape {scores.shape}, expected (k, {s.unit.size})")
+    if o.valid is not None and (o.valid.score.ndim != 1 or not 0 < o.valid.score.size <= o.valid.n):
+        raise InputError(f"{where}: {o.valid.score.size} validation scores for {o.valid.n} examples")

@@ -1,0 +1,203 @@
+"""The value types that cross rooms: frozen, comparable, and storable as JSON without loss.
+
+A number never travels alone: it is an `Estimate`. A number that isn't there is `None` with a reason beside it, never NaN, so
+that every record has a JSON form.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import msgspec
+
+Cause = Literal[
+    "penalty", "reduction", "averaging", "mode", "augmentation", "criterion", "weights",
+    "memorisation", "shift", "generalisation", "reduction_valid", "penalty_valid",
+    "leak", "preprocessing", "small_valid", "metric_state", "eval_mode_bug", "noise",
+]  # fmt: skip
+How = Literal["exact", "sampled", "inferred", "bounded", "not_measured"]
+RungName = Literal[
+    "reported", "data", "visited", "end_weights", "eval_mode", "clean_view", "valid_criterion",
+    "valid_weights", "fresh", "valid", "valid_reduced", "valid_reported",
+]  # fmt: skip
+OverfittingState = Literal["no", "yes", "cannot_tell"]
+
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the records: immutable, keyword-only, compared by value."""
+
+
+class Score(Record, frozen=True):
+    """What is averaged over examples.
+
+    `name` is the framework's own ("loss", "accuracy"), `unit` its unit or None, `higher_is_better` its direction.
+    """
+
+    name: str = "loss"
+    unit: str | None = None
+    higher_is_better: bool = False
+
+
+class Estimate(Record, frozen=True):
+    """A value in the score's unit with its interval at `level`.
+
+    `se` and `df` are the standard error and the degrees of freedom behind the interval (None: normal), so that the interval can
+    be had at any other level. `n` counts the examples evaluated. `why` holds the threshold behind `reliable`, or how a value was
+    come by.
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float = 0.95
+    se: float = 0.0
+    df: float | None = None
+    n: int = 0
+    how: How = "exact"
+    reliable: bool = True
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.low == self.high:
+            return f"{self.value:+.4g}"
+        return f"{self.value:+.4g} [{self.low:+.4g}, {self.high:+.4g}]"
+
+
+class Rung(Record, frozen=True):
+    """One mean score on the ladder; `estimate.value` is in the score's unit."""
+
+    name: RungName
+    estimate: Estimate
+
+
+class Term(Record, frozen=True):
+    """The difference between two neighbouring rungs, later minus earlier: what one cause adds to the gap, with its sign."""
+
+    cause: Cause
+    estimate: Estimate
+    parts: tuple[Term, ...] = ()
+
+    @property
+    def value(self) -> float:
+        return self.estimate.value
+
+
+class NotMeasured(Record, frozen=True):
+    """A cause that could not be measured, and the reason."""
+
+    cause: Cause
+    why: str
+
+
+class EpochGap(Record, frozen=True):
+    """One epoch of one score: the reported gap, `valid - train`, as a sum of terms.
+
+    `sum(term.value for term in terms) + unattributed == gap.value` to floating-point accuracy. The interval of `gap` is what
+    another validation set of the same size would give. `gap` is None where a reported score is missing or not finite; `notes`
+    then say why. `spent_s` is the time in seconds that whygap itself took for this epoch and `evaluations` the number of
+    examples that it scored.
+    """
+
+    epoch: int
+    score: Score
+    train_reported: float | None
+    valid_reported: float | None
+    gap: Estimate | None
+    terms: tuple[Term, ...] = ()
+    unattributed: float = 0.0
+    rungs: tuple[Rung, ...] = ()
+    not_measured: tuple[NotMeasured, ...] = ()
+    notes: tuple[str, ...] = ()
+    spent_s: float = 0.0
+    evaluations: int = 0
+
+    def term(self, cause: Cause) -> Term | None:
+        """Return the term of `cause`, or None where it doesn't apply or wasn't measured."""
+        return next((t for t in self.terms if t.cause == cause), None)
+
+    def rung(self, name: RungName) -> Estimate | None:
+        """Return the mean score on the rung `name`, or None where the ladder lacks it."""
+        return next((r.estimate for r in self.rungs if r.name == name), None)
+
+    def __str__(self) -> str:
+        head = f"epoch {self.epoch}  {self.score.name}"
+        if self.gap is None:
+            return f"{head}  no gap: {'; '.join(self.notes) or 'a reported score is missing'}"
+        parts = [f"{t.cause} {t.estimate}" for t in self.terms]
+        if abs(self.unattributed) > 1e-9 * max(1e-300, abs(self.gap.value)):
+            parts.append(f"unattributed {self.unattributed:+.4g}")
+        return f"{head}  gap {self.gap.value:+.4g} = " + ("; ".join(parts) or "nothing measured")
+
+
+class Problem(Record, frozen=True):
+    """A failure inside whygap that the run survived: where it happened, in one line, and in which epoch (None: outside one)."""
+
+    epoch: int | None
+    text: str
+
+
+class Run(Record, frozen=True):
+    """A training run as far as it has got. `epochs` holds one `EpochGap` per epoch and score, in that order."""
+
+    id: str
+    source: str
+    started: str
+    epochs: tuple[EpochGap, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    versions: dict[str, str] = {}
+    seeds: dict[str, int] = {}
+    finished: bool = False
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        return tuple(dict.fromkeys(e.score for e in self.epochs))
+
+    def of(self, score: str | None = None) -> tuple[EpochGap, ...]:
+        """Return the epochs of one score by name, by default of the first one recorded (the loss)."""
+        if not self.epochs:
+            return ()
+        name = self.epochs[0].score.name if score is None else score
+        return tuple(e for e in self.epochs if e.score.name == name)
+
+
+class Overfitting(Record, frozen=True):
+    """Whether the run overfits, since which epoch, and the numbers behind the answer in one sentence."""
+
+    state: OverfittingState
+    since_epoch: int | None
+    evidence: str
+
+
+class RankedCause(Record, frozen=True):
+    """A cause of the gap: `share` of the summed size of all terms over all epochs, a sentence, and what to do about it."""
+
+    cause: Cause
+    share: float
+    sentence: str
+    advice: str
+
+
+class Verdict(Record, frozen=True):
+    """The answer to "why do the two scores differ", for one score of one run."""
+
+    score: Score
+    headline: str
+    overfitting: Overfitting
+    causes: tuple[RankedCause, ...] = ()
+    cannot_tell: tuple[NotMeasured, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [self.headline, self.overfitting.evidence]
+        lines += [f"- {c.sentence} {c.advice}".rstrip() for c in self.causes]
+        lines += [f"- {m.cause}: cannot be told: {m.why}" for m in self.cannot_tell]
+        lines += [f"! {w}" for w in self.warnings]
+        return "\n".join(line for line in lines if line)
+
+
+def is_finite(value: float | None) -> bool:
+    """Return whether `value` is a number that a record may hold."""
+    return value is not None and math.isfinite(value)

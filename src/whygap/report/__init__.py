@@ -1,0 +1,48 @@
+"""What people and machines read: terminal, pictures, one HTML page, JSON. All of it from records alone.
+
+Importing this package imports none of rich, altair, vl_convert and jinja2: each name is fetched when it is first used, so that
+the command starts fast and a missing optional package is only missed by those who need it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from whygap.report.as_json import run_as_json
+    from whygap.report.page import write_page
+    from whygap.report.pictures import as_png, as_svg, curves, terms_over_epochs, waterfall
+    from whygap.report.terminal import print_epochs, print_ladder, print_runs, print_verdict
+
+__all__ = [
+    "as_png",
+    "as_svg",
+    "curves",
+    "print_epochs",
+    "print_ladder",
+    "print_runs",
+    "print_verdict",
+    "run_as_json",
+    "terms_over_epochs",
+    "waterfall",
+    "write_page",
+]
+
+_HOME = {
+    "as_json": ("run_as_json",),
+    "page": ("write_page",),
+    "pictures": ("as_png", "as_svg", "curves", "terms_over_epochs", "waterfall"),
+    "terminal": ("print_epochs", "print_ladder", "print_runs", "print_verdict"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,85 @@
+"""A run and its verdict as JSON for machines: what `whygap explain --json` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from whygap.records import EpochGap, Run, Term, Verdict
+
+SCHEMA = 1
+"""The version of the printed shape. Keys may be added under the same number; none is renamed or dropped."""
+
+
+def run_as_json(run: Run, verdict: Verdict, *, source: str) -> bytes:
+    """Print a run and its verdict as one line of JSON.
+
+    Numbers are printed in full, so that reading them back gives the records' own floats.
+
+    Parameters
+    ----------
+    run
+        Only the epochs of the verdict's score are printed.
+    verdict
+        The answer for one score of `run`.
+    source
+        Where the run came from, as the user named it: a run id, a file, or "-".
+
+    Returns
+    -------
+    bytes
+        UTF-8, ending in a newline. A score that is missing is null, with the reason among the epoch's notes.
+    """
+    shape = {
+        "schema": SCHEMA,
+        "run": run.id,
+        "source": source,
+        "score": verdict.score,
+        "epochs": [_epoch(gap) for gap in run.of(verdict.score.name)],
+        "verdict": {
+            "headline": verdict.headline,
+            "overfitting": verdict.overfitting,
+            "causes": verdict.causes,
+            "cannot_tell": verdict.cannot_tell,
+            "warnings": verdict.warnings,
+        },
+    }
+    return msgspec.json.encode(shape) + b"\n"
+
+
+def _epoch(gap: EpochGap) -> dict[str, Any]:
+    return {
+        "epoch": gap.epoch,
+        "train_reported": gap.train_reported,
+        "valid_reported": gap.valid_reported,
+        "gap": None if gap.gap is None else gap.gap.value,
+        "gap_low": None if gap.gap is None else gap.gap.low,
+        "gap_high": None if gap.gap is None else gap.gap.high,
+        "gap_level": None if gap.gap is None else gap.gap.level,
+        "terms": [_term(term) for term in gap.terms],
+        "unattributed": gap.unattributed,
+        "rungs": [
+            {"name": r.name, "value": r.estimate.value, "low": r.estimate.low, "high": r.estimate.high} for r in gap.rungs
+        ],
+        "not_measured": gap.not_measured,
+        "notes": gap.notes,
+        "spent_s": gap.spent_s,
+        "evaluations": gap.evaluations,
+    }
+
+
+def _term(term: Term) -> dict[str, Any]:
+    e = term.estimate
+    return {
+        "cause": term.cause,
+        "value": e.value,
+        "low": e.low,
+        "high": e.high,
+        "level": e.level,
+        "how": e.how,
+        "n": e.n,
+        "reliable": e.reliable,
+        "why": e.why,
+        "parts": [_term(part) for part in term.parts],
+    }

@@ -1,0 +1,95 @@
+"""Numbers as text: as many decimals as what is worth telling apart needs, the same for all numbers shown together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from whygap.records import EpochGap, Estimate
+
+TRUE_MINUS = "\N{MINUS SIGN}"
+_MOST_DECIMALS = 7
+_LARGEST_PLAIN = 1e7
+
+
+def _decimals(size: float, digits: int) -> int:
+    return digits - 1 - math.floor(math.log10(size))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How to write the numbers of one ladder, table or picture.
+
+    Parameters
+    ----------
+    decimals
+        Digits after the point, or None for scientific notation (sizes that plain digits can't hold).
+    minus
+        The minus sign: a hyphen for terminals, where numbers are copied, the true sign for pages and pictures.
+    """
+
+    decimals: int | None
+    minus: str = "-"
+
+    @classmethod
+    def fitting(cls, differences: Iterable[float], scores: Iterable[float] = (), *, minus: str = "-") -> Figures:
+        """Choose decimals: three digits for the largest difference, two for the median one where that costs no more than two.
+
+        `scores` are the reported numbers shown beside them: they decide where all differences are nil, and no difference
+        below a millionth of the largest score asks for digits of its own.
+        """
+        largest_score = max((abs(s) for s in scores), default=0.0)
+        sizes = sorted(abs(d) for d in differences if abs(d) > 1e-6 * largest_score)
+        if not sizes:
+            if not largest_score:
+                return cls(4, minus)
+            wanted = _decimals(largest_score, 3)
+        else:
+            fewest = _decimals(sizes[-1], 3)
+            wanted = min(max(fewest, _decimals(sizes[len(sizes) // 2], 2)), fewest + 2)
+        if wanted > _MOST_DECIMALS or max(largest_score, *sizes, 0.0) >= _LARGEST_PLAIN:
+            return cls(None, minus)
+        return cls(max(wanted, 0), minus)
+
+    @classmethod
+    def of_gaps(cls, gaps: Iterable[EpochGap], *, minus: str = "-") -> Figures:
+        """Choose decimals for all numbers of some epochs."""
+        gaps = tuple(gaps)
+        differences = [g.gap.value for g in gaps if g.gap is not None] + [t.value for g in gaps for t in g.terms]
+        scores = [s for g in gaps for s in (g.train_reported, g.valid_reported) if s is not None]
+        return cls.fitting(differences, scores, minus=minus)
+
+    def plain(self, value: float) -> str:
+        """Write a score: no plus sign."""
+        text = f"{value:.3e}" if self.decimals is None else f"{value:.{self.decimals}f}"
+        if float(text) == 0:
+            text = text.removeprefix("-")
+        return text.replace("-", self.minus)
+
+    def signed(self, value: float) -> str:
+        """Write a difference: always with its sign, but no sign on what rounds to nought."""
+        text = self.plain(value)
+        return text if text.startswith(self.minus) or float(text.replace(self.minus, "-")) == 0 else f"+{text}"
+
+    def interval(self, estimate: Estimate, *, between: str = ", ") -> str:
+        """Write an interval without brackets, or nothing where the value is exact and has none."""
+        if estimate.low == estimate.high:
+            return ""
+        return f"{self.signed(estimate.low)}{between}{self.signed(estimate.high)}"
+
+
+def percent(share: float) -> str:
+    """Write a share of one in per cent: whole numbers, except below one per cent."""
+    if 0 < share < 0.01:
+        return "<1 %"
+    return f"{100 * share:.0f} %"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in the unit that suits it."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min"

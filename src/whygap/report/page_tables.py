@@ -1,0 +1,140 @@
+"""The tables of the page, as text ready to be shown: every number of a picture, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from whygap.records import EpochGap, Estimate, Term
+from whygap.report.figures import TRUE_MINUS, Figures, percent
+from whygap.report.labels import CAUSE_LABELS, UNATTRIBUTED, Label
+from whygap.report.steps import Level, Step, causes_shown, is_dust, ladder_of, missing_reason
+from whygap.report.terminal import part_name
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number, its interval below it, and whether it is reliable; an empty text where there is none."""
+
+    text: str
+    interval: str = ""
+    reliable: bool = True
+
+
+@dataclass(frozen=True)
+class EpochTable:
+    """All epochs of a score: a column per cause that matters, and a row per epoch with its remarks."""
+
+    columns: tuple[Label, ...]
+    rows: tuple[tuple[int, str, str, Cell, tuple[Cell, ...], str], ...]
+    nil: tuple[str, ...]
+    level: str
+    has_unreliable: bool
+
+
+@dataclass(frozen=True)
+class LadderRow:
+    """A rung (`is_rung`), a term between two rungs, or a part of a term."""
+
+    name: str
+    value: str
+    interval: str
+    how: str
+    why: str
+    is_rung: bool
+    is_part: bool = False
+    colour: str = ""
+
+
+@dataclass(frozen=True)
+class LadderTable:
+    """One epoch's ladder, top to bottom, and what could not be measured in it."""
+
+    rows: tuple[LadderRow, ...]
+    nil: tuple[str, ...]
+    not_measured: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    level: str
+
+
+def epoch_table(gaps: Sequence[EpochGap]) -> EpochTable:
+    """Return the table of all epochs of one score."""
+    figures = Figures.of_gaps(gaps, minus=TRUE_MINUS)
+    shown, nil = causes_shown(gaps)
+    columns = [CAUSE_LABELS[cause] for cause in shown]
+    is_rest_shown = any(not is_dust(g.unattributed, g) for g in gaps)
+    rows = []
+    for gap in gaps:
+        cells = [_cell(t.estimate if (t := gap.term(cause)) else None, figures) for cause in shown]
+        if is_rest_shown:
+            cells.append(Cell("" if is_dust(gap.unattributed, gap) else figures.signed(gap.unattributed)))
+        remark = missing_reason(gap) if gap.gap is None else "; ".join(gap.notes)
+        train, valid = ("" if x is None else figures.plain(x) for x in (gap.train_reported, gap.valid_reported))
+        rows.append((gap.epoch, train, valid, _cell(gap.gap, figures), tuple(cells), remark))
+    return EpochTable(
+        columns=(*columns, *((UNATTRIBUTED,) if is_rest_shown else ())),
+        rows=tuple(rows),
+        nil=tuple(CAUSE_LABELS[cause].short for cause in nil),
+        level=_level([e for g in gaps for e in (g.gap, *(t.estimate for t in g.terms)) if e is not None]),
+        has_unreliable=any(not t.estimate.reliable for g in gaps for t in g.terms),
+    )
+
+
+def _cell(estimate: Estimate | None, figures: Figures) -> Cell:
+    if estimate is None:
+        return Cell("")
+    return Cell(figures.signed(estimate.value), figures.interval(estimate, between=" to "), estimate.reliable)
+
+
+def _level(estimates: Sequence[Estimate]) -> str:
+    levels = {e.level for e in estimates if e.low < e.high}
+    return " or ".join(percent(level) for level in sorted(levels))
+
+
+def ladder_table(gap: EpochGap, figures: Figures) -> LadderTable:
+    """Return one epoch's ladder as a table.
+
+    Raises
+    ------
+    InputError
+        If the epoch has no gap.
+    """
+    rows: list[LadderRow] = []
+    for row in ladder_of(gap):
+        if isinstance(row, Level):
+            interval = ""
+            if (rung := gap.rung(row.name)) is not None and rung.low < rung.high:
+                interval = f"{figures.plain(rung.low)} to {figures.plain(rung.high)}"
+            rows.append(LadderRow(row.label.short, figures.plain(row.value), interval, "", "", is_rung=True))
+        elif row.term is None:
+            rows.append(LadderRow(row.label.short, figures.signed(row.value), "", "", "", is_rung=False, colour=row.label.colour))
+        else:
+            rows += _term_rows(row, row.term, figures)
+    return LadderTable(
+        rows=tuple(rows),
+        nil=tuple(CAUSE_LABELS[cause].short for cause in causes_shown([gap])[1]),
+        not_measured=tuple((CAUSE_LABELS[m.cause].short, m.why) for m in gap.not_measured),
+        notes=gap.notes,
+        level=_level([t.estimate for t in gap.terms]),
+    )
+
+
+def _term_rows(step: Step, term: Term, figures: Figures) -> list[LadderRow]:
+    rows = []
+    for part in (term, *term.parts):
+        e = part.estimate
+        is_part = part is not term
+        how = e.how.replace("_", " ") + (f", {e.n:,} examples" if e.n else "")
+        rows.append(
+            LadderRow(
+                part_name(part, term) if is_part else step.label.short,
+                figures.signed(e.value) + ("" if e.reliable else " ?"),
+                figures.interval(e, between=" to "),
+                how,
+                "" if e.reliable else e.why,
+                is_rung=False,
+                is_part=is_part,
+                colour=step.label.colour,
+            )
+        )
+    return rows

@@ -1,0 +1,10 @@
+"""Pictures of a run, and ways to get them out."""
+
+from __future__ import annotations
+
+from whygap.report.curves import curves
+from whygap.report.rendering import as_png, as_svg
+from whygap.report.terms_over_epochs import terms_over_epochs
+from whygap.report.waterfall import waterfall
+
+__all__ = ["as_png", "as_svg", "curves", "terms_over_epochs", "waterfall"]

@@ -1,0 +1,80 @@
+"""Pictures leave the house: as SVG that takes on the colours of the page around it, or as PNG on white."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import altair as alt
+import vl_convert
+
+from whygap.errors import InputError
+from whygap.report.atomic import write_atomically
+from whygap.report.theme import config
+
+
+def as_svg(chart: alt.LayerChart) -> str:
+    """Turn a picture into an SVG element that can stand inside a page.
+
+    Text and lines take the page's text colour and the ground is transparent, so that it suits light and dark pages. To
+    assistive technology the element is one image, labelled with the picture's description.
+
+    Parameters
+    ----------
+    chart
+        A picture made by this room.
+
+    Returns
+    -------
+    str
+        The `<svg>` element. Its ids differ from those of any other picture.
+    """
+    spec = chart.to_dict()
+    spec["config"] = config(ink="currentColor", paper=None)
+    svg: str = vl_convert.vegalite_to_svg(spec, vl_version=_version())
+    label = quoteattr(spec.get("description") or "chart")
+    return _with_own_ids(svg.replace("<svg ", f'<svg role="img" aria-label={label} ', 1))
+
+
+def as_png(chart: alt.LayerChart, path: str | os.PathLike[str], scale: float = 2) -> Path:
+    """Write a picture to a PNG file, on white.
+
+    Parameters
+    ----------
+    chart
+        A picture made by this room.
+    path
+        The file to write; it is replaced as a whole or left as it was.
+    scale
+        Pixels per unit of the picture; 2 is sharp on most screens.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    InputError
+        If `scale` isn't above 0.
+    WhygapError
+        If the file can't be written.
+    """
+    if not scale > 0:
+        raise InputError(f"the scale of a picture must be above 0, got {scale}")
+    png: bytes = vl_convert.vegalite_to_png(chart.to_dict(), vl_version=_version(), scale=scale)
+    return write_atomically(path, png)
+
+
+def _version() -> str:
+    return ".".join(alt.SCHEMA_VERSION.split(".")[:2])
+
+
+def _with_own_ids(svg: str) -> str:
+    """Vega numbers clip paths and gradients from nought in every picture; inside one page those ids would clash."""
+    prefix = "w" + hashlib.blake2b(svg.encode(), digest_size=6).hexdigest()
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)

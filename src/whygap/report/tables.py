@@ -1,0 +1,159 @@
+"""Tables on the terminal: all epochs of a run, all runs of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Sized
+from typing import Protocol
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from whygap.records import Cause, EpochGap, Run, Score
+from whygap.report.figures import Figures
+from whygap.report.labels import CAUSE_LABELS, direction_in_words
+from whygap.report.steps import causes_shown, is_dust, missing_reason
+
+
+class RunSummary(Protocol):
+    """What the store tells about a run without reading its epochs."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def started(self) -> str: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def epochs(self) -> int | Sized: ...
+    @property
+    def scores(self) -> Sequence[str | Score]: ...
+    @property
+    def problems(self) -> int | Sized: ...
+
+
+def print_runs(console: Console, summaries: Iterable[RunSummary]) -> None:
+    """Print one line per stored run.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    summaries
+        Anything with a run's id, source, started, finished, epochs, scores and problems; a `Run` will do.
+    """
+    table = _table()
+    for title in ("run", "source"):
+        table.add_column(title, overflow="fold")
+    table.add_column("started", no_wrap=True)
+    table.add_column("epochs", justify="right")
+    table.add_column("scores", overflow="fold")
+    table.add_column("state", overflow="fold")
+    for s in summaries:
+        scores = ", ".join(x.name if isinstance(x, Score) else x for x in dict.fromkeys(s.scores))
+        problems = _count(s.problems)
+        state = "finished" if s.finished else "not finished"
+        if problems:
+            state += f", {problems} problem{'s' if problems > 1 else ''}"
+        cells = (s.id, s.source, s.started[:16].replace("T", " "), str(_count(s.epochs)), scores, state)
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table if table.row_count else Text("No runs in the store."))
+
+
+def _count(number_or_sized: int | Sized) -> int:
+    return number_or_sized if isinstance(number_or_sized, int) else len(number_or_sized)
+
+
+def _table() -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+
+
+def print_epochs(console: Console, run: Run, score: str | None = None) -> None:
+    """Print all epochs of one score: the reported numbers, the gap, and what each cause adds to it.
+
+    Columns that don't fit beside each other go into a further table under the first, with the epoch in front again. Intervals
+    are left out for room: `print_ladder` and the page show them.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    run
+        The run.
+    score
+        The score's name; by default the first one recorded.
+    """
+    gaps = run.of(score)
+    if not gaps:
+        named = f" of {score}" if score else ""
+        console.print(Text(f"Run {run.id} has no epochs{named}."))
+        return
+    figures = Figures.of_gaps(gaps)
+    shown, nil = causes_shown(gaps)
+    columns = [
+        ("train\nreported", [_plain(figures, g.train_reported) for g in gaps]),
+        ("valid\nreported", [_plain(figures, g.valid_reported) for g in gaps]),
+        ("\ngap", ["none" if g.gap is None else figures.signed(g.gap.value) for g in gaps]),
+        *((_broken(CAUSE_LABELS[cause].short), [_term(figures, g, cause) for g in gaps]) for cause in shown),
+    ]
+    if any(not is_dust(g.unattributed, g) for g in gaps):
+        columns.append(
+            ("unattri-\nbuted", ["" if is_dust(g.unattributed, g) else figures.signed(g.unattributed) for g in gaps])
+        )
+    unit = f" in {gaps[0].score.unit}" if gaps[0].score.unit else ""
+    console.print(Text(f"{gaps[0].score.name}{unit}, {direction_in_words(gaps[0].score)}; gap = valid - train", style="bold"))
+    epochs = ("\nepoch", [str(g.epoch) for g in gaps])
+    for block in _blocks(columns, console.width - _width(epochs)):
+        console.print()
+        table = _table()
+        for title, _ in (epochs, *block):
+            table.add_column(Text(title), justify="right", no_wrap=True)
+        for cells in zip(*(cells for _, cells in (epochs, *block)), strict=True):
+            table.add_row(*(Text(cell) for cell in cells))
+        console.print(table)
+    if any(not t.estimate.reliable for g in gaps for t in g.terms):
+        console.print(Text("\n? not reliable", style="dim"))
+    if nil:
+        console.print(Text(f"\nnil in every epoch: {', '.join(CAUSE_LABELS[c].short for c in nil)}", style="dim"))
+    for g in gaps:
+        if g.gap is None:
+            console.print(Text(f"epoch {g.epoch} has no gap: {missing_reason(g)}", style="dim"))
+
+
+_Column = tuple[str, list[str]]
+
+
+def _blocks(columns: list[_Column], width: int) -> list[list[_Column]]:
+    blocks: list[list[_Column]] = [[]]
+    left = width
+    for column in columns:
+        needed = _width(column)
+        if needed > left and blocks[-1]:
+            blocks.append([])
+            left = width
+        blocks[-1].append(column)
+        left -= needed
+    return blocks
+
+
+def _width(column: _Column) -> int:
+    title, cells = column
+    return 2 + max(len(text) for text in (*title.split("\n"), *cells))
+
+
+def _broken(label: str) -> str:
+    words = label.split(" ", 1)
+    return "\n".join(words) if len(words) == 2 else f"\n{label}"
+
+
+def _plain(figures: Figures, value: float | None) -> str:
+    return "none" if value is None else figures.plain(value)
+
+
+def _term(figures: Figures, gap: EpochGap, cause: Cause) -> str:
+    term = gap.term(cause)
+    if term is None:
+        return ""
+    return figures.signed(term.value) + ("" if term.estimate.reliable else " ?")

@@ -1,0 +1,5 @@
+"""Terms in, ranked causes and sentences out."""
+
+from whygap.verdict.judge import judge
+
+__all__ = ["judge"]
