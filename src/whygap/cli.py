@@ -61,7 +61,10 @@ def demo(
         _show(run, verdict, _first_middle_last(run))
     write_page(run, verdict, output)
     console.print(f"The run is {run.id} in {path}; the page is {output}")
-    if code == INTERRUPTED:
+    if trial.n_unsaved:
+        print(f"whygap: {trial.n_unsaved} of {len(run.of())} epochs are not in {path}", file=sys.stderr)
+        code = code or WRONG_USE
+    elif code == INTERRUPTED:
         print(f"whygap: stopped after {len(run.of())} of {epochs} epochs; they are kept", file=sys.stderr)
     return code
 
@@ -169,7 +172,7 @@ def _train(trial: object, console: object) -> None:
 
     from whygap.demo import Demo
 
-    assert isinstance(trial, Demo) and isinstance(console, Console)  # noqa: S101, PT018 - for the type checker
+    assert isinstance(trial, Demo) and isinstance(console, Console)  # noqa: PT018 - for the type checker
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(f"Epoch 1 of {trial.n_epochs}", total=None)
@@ -185,7 +188,7 @@ def _has_epochs(trial: object) -> bool:
     from whygap.demo import Demo
     from whygap.errors import InputError
 
-    assert isinstance(trial, Demo)  # noqa: S101 - for the type checker
+    assert isinstance(trial, Demo)
     try:
         return bool(trial.run.epochs)
     except InputError:
@@ -202,9 +205,12 @@ def _show(run: Run, verdict: Verdict, gaps: list[EpochGap], score: str | None = 
 
     console = _console()
     for gap in gaps:
-        print_ladder(console, gap)
+        print_ladder(console, gap, explain=gap is gaps[-1])  # what the terms mean, once
+        console.print()
     print_epochs(console, run, score)
+    console.print()
     print_verdict(console, verdict)
+    console.print()
 
 
 def _print_json(run: Run, verdict: Verdict, source: str) -> None:
@@ -213,7 +219,7 @@ def _print_json(run: Run, verdict: Verdict, source: str) -> None:
     print(run_as_json(run, verdict, source=source).decode())
 
 
-def _console(*, stderr: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202 - rich is imported late
+def _console(*, stderr: bool = False):  # type: ignore[no-untyped-def]
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
@@ -221,8 +227,11 @@ def _console(*, stderr: bool = False):  # type: ignore[no-untyped-def]  # noqa: 
 
 def main() -> None:
     """Run the command and exit with its code; whatever goes wrong is one line on standard error."""
+    import warnings
+
     from whygap.errors import WhygapError
 
+    warnings.showwarning = _show_warning  # type: ignore[assignment]  # it takes all six arguments, the last four unnamed
     try:
         code = app(exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -235,6 +244,13 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(DONE)
     sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """Print a warning as one line, without the place in the code that a person at a terminal has no use for."""
+    from whygap.errors import WhygapWarning
+
+    print(message if issubclass(category, WhygapWarning) else f"whygap: {category.__name__}: {message}", file=sys.stderr)
 
 
 def _leave(text: str, code: int) -> None:

@@ -32,7 +32,7 @@ def load_keras() -> Any:
 
 
 def build_model(seed: int) -> Any:
-    """Return the compiled network of the demo and seed Keras, Python and NumPy: 50 LSTM units and one dense output, Adam, MSE."""
+    """Seed Keras, Python and NumPy, and return the compiled network: 50 LSTM units, one dense output, Adam, squared error."""
     keras = load_keras()
     keras.utils.set_random_seed(seed)
     layers = [keras.Input((5, 5)), keras.layers.LSTM(UNITS), keras.layers.Dense(1)]
@@ -94,6 +94,11 @@ class Demo:
     def run(self) -> Run:
         """The run so far."""
         return self.callback.run
+
+    @property
+    def n_unsaved(self) -> int:
+        """Epochs that could not be written to the store."""
+        return self.callback.n_unsaved
 
     def explain(self) -> Verdict:
         """Return the verdict on the run so far."""

@@ -5,7 +5,8 @@ Everything above this line is framework-specific and thin; everything below it i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -115,25 +116,53 @@ class Observation:
 
 
 def check_observation(o: Observation) -> None:
-    """Raise `InputError` where the arrays of `o` don't fit one another; values that aren't finite are let through."""
-    where = f"epoch {o.epoch}, {o.score.name}"
-    v, s = o.visits, o.sample
-    if v is not None:
-        b = v.score.shape
-        if len(b) != 1 or v.rows.shape != b or (v.rows <= 0).any():
-            raise InputError(f"{where}: every visited batch needs a score and at least one row, got {b} and {v.rows.shape}")
-        for name, array in (("weight", v.weight), ("penalty", v.penalty)):
-            if array is not None and array.shape != b:
-                raise InputError(f"{where}: {name} of the batches has shape {array.shape}, scores have {b}")
-    if s is not None:
-        if v is None:
-            raise InputError(f"{where}: a sample without the visits that it was drawn from")
-        if s.batch.size != np.unique(s.batch).size or s.batch.min(initial=0) < 0 or s.batch.max(initial=-1) >= v.rows.size:
-            raise InputError(f"{where}: sampled batches must be distinct and among the {v.rows.size} visited")
-        if not np.array_equal(np.bincount(s.unit, minlength=s.batch.size), v.rows[s.batch]):
-            raise InputError(f"{where}: a sampled batch must be scored as a whole")
-        for rung, scores in s.on_rung.items():
-            if scores.ndim != 2 or scores.shape[1] != s.unit.size:
-                raise InputError(f"{where}: scores on rung {rung} have shape {scores.shape}, expected (k, {s.unit.size})")
+    """Check that the arrays of an observation fit one another; scores that aren't finite are let through.
+
+    Raises
+    ------
+    InputError
+        If they don't; the text names the epoch, the score and what doesn't fit.
+    """
+    for fault in _faults(o):
+        raise InputError(f"epoch {o.epoch}, {o.score.name}: {fault}")
+
+
+def _faults(o: Observation) -> Iterator[str]:
+    """Yield what doesn't fit; a later check may rely on the earlier ones."""
+    if not 0.0 < o.level < 1.0:
+        yield f"level must be between 0 and 1, not {o.level}"
+    if o.visits is not None:
+        yield from _faults_of_visits(o.visits)
+    if o.sample is not None:
+        if o.visits is None:
+            yield "a sample without the visits that it was drawn from"
+        else:
+            yield from _faults_of_sample(o.sample, o.visits)
     if o.valid is not None and (o.valid.score.ndim != 1 or not 0 < o.valid.score.size <= o.valid.n):
-        raise InputError(f"{where}: {o.valid.score.size} validation scores for {o.valid.n} examples")
+        yield f"{o.valid.score.size} validation scores of shape {o.valid.score.shape} for {o.valid.n} examples"
+    if o.fresh is not None and o.fresh.ndim != 1:
+        yield f"fresh scores must have shape (f,), got {o.fresh.shape}"
+
+
+def _faults_of_visits(v: Visits) -> Iterator[str]:
+    b = v.score.shape
+    if v.score.ndim != 1 or v.score.size == 0 or v.rows.shape != b or not (v.rows > 0).all():
+        yield f"every visited batch needs a score and at least one row, got shapes {b} and {v.rows.shape}"
+    for name, array in (("weight", v.weight), ("penalty", v.penalty)):
+        if array is not None and array.shape != b:
+            yield f"{name} of the batches has shape {array.shape}, scores have {b}"
+    if v.weight is not None and not ((v.weight >= 0).all() and 0 < v.weight.sum() < math.inf):
+        yield "the weights of the batches must be at least 0 and add up to more"
+
+
+def _faults_of_sample(s: Sample, v: Visits) -> Iterator[str]:
+    for name, array in (("batch", s.batch), ("unit", s.unit)):
+        if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer) or array.min(initial=0) < 0:
+            yield f"{name} of the sample must be a 1-d array of indices, got {array.dtype} of shape {array.shape}"
+    if s.batch.size != np.unique(s.batch).size or s.batch.max(initial=-1) >= v.rows.size:
+        yield f"sampled batches must be distinct and among the {v.rows.size} visited"
+    if not np.array_equal(np.bincount(s.unit, minlength=s.batch.size), v.rows[s.batch]):
+        yield "a sampled batch must be scored as a whole"
+    for rung, scores in s.on_rung.items():
+        if scores.ndim != 2 or scores.shape[0] == 0 or scores.shape[1] != s.unit.size:
+            yield f"scores on rung {rung} have shape {scores.shape}, expected (k, {s.unit.size})"

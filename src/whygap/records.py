@@ -44,9 +44,9 @@ class Score(Record, frozen=True):
 class Estimate(Record, frozen=True):
     """A value in the score's unit with its interval at `level`.
 
-    `se` and `df` are the standard error and the degrees of freedom behind the interval (None: normal), so that the interval can
-    be had at any other level. `n` counts the examples evaluated. `why` holds the threshold behind `reliable`, or how a value was
-    come by.
+    `se` and `df` are the standard error and the degrees of freedom behind the interval (None: normal), so that the interval
+    can be had at any other level. `n` counts the examples evaluated. `why` holds the threshold behind `reliable`, or how a
+    value was come by.
     """
 
     value: float
@@ -61,9 +61,13 @@ class Estimate(Record, frozen=True):
     why: str = ""
 
     def __str__(self) -> str:
+        """Return the value and its interval with as many decimals as the interval's half-width bears, two figures of it."""
         if self.low == self.high:
             return f"{self.value:+.4g}"
-        return f"{self.value:+.4g} [{self.low:+.4g}, {self.high:+.4g}]"
+        decimals = 1 - math.floor(math.log10((self.high - self.low) / 2))
+        if not 0 <= decimals <= 8:
+            return f"{self.value:+.3g} [{self.low:+.3g}, {self.high:+.3g}]"
+        return f"{self.value:+.{decimals}f} [{self.low:+.{decimals}f}, {self.high:+.{decimals}f}]"
 
 
 class Rung(Record, frozen=True):
@@ -98,7 +102,7 @@ class EpochGap(Record, frozen=True):
     `sum(term.value for term in terms) + unattributed == gap.value` to floating-point accuracy. The interval of `gap` is what
     another validation set of the same size would give. `gap` is None where a reported score is missing or not finite; `notes`
     then say why. `spent_s` is the time in seconds that whygap itself took for this epoch and `evaluations` the number of
-    examples that it scored.
+    examples that it scored; both are of the epoch as a whole, the same for each of its scores.
     """
 
     epoch: int
@@ -164,7 +168,7 @@ class Run(Record, frozen=True):
 
 
 class Overfitting(Record, frozen=True):
-    """Whether the run overfits, since which epoch, and the numbers behind the answer in one sentence."""
+    """Whether the run overfits, since which epoch, and the evidence: the answer in words, a colon, the numbers behind it."""
 
     state: OverfittingState
     since_epoch: int | None

@@ -9,8 +9,8 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -18,57 +18,23 @@ import msgspec
 
 from whygap.errors import InputError, StoreError
 from whygap.records import EpochGap, Problem, Record, Run, Term
+from whygap.store_file import ELSEWHERE, one_line, one_line_errors, open_readonly, open_writable
 
-APPLICATION_ID = 0x77687967  # "whyg": what `file` and other programs know a store by
-SCHEMA = 1
-BUSY_S = 30.0
-
-# MIGRATIONS[v] takes a store from schema v to v + 1. It runs inside a transaction and with foreign keys off, so that it can
-# rebuild a table; it must not commit.
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
-
-# `epoch.record` is the whole EpochGap as JSON, and `load` reads nothing else: it gives back an equal record, with nested parts,
-# rungs and notes, where columns alone would take five more tables, and a migration for each new field. The other columns of
-# `epoch`, and `term`, are the same numbers for people and queries, written in the same transaction.
-_TABLES = (
-    """CREATE TABLE run (
-        seq INTEGER PRIMARY KEY,  -- order of arrival: the last run has the highest
-        id TEXT NOT NULL UNIQUE, source TEXT NOT NULL, started TEXT NOT NULL, finished INTEGER NOT NULL DEFAULT 0,
-        versions TEXT NOT NULL, seeds TEXT NOT NULL  -- JSON: package to version, name to seed
-    )""",
-    """CREATE TABLE epoch (
-        id INTEGER PRIMARY KEY,
-        run TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE, epoch INTEGER NOT NULL, score TEXT NOT NULL,
-        train_reported REAL, valid_reported REAL,
-        gap REAL, gap_low REAL, gap_high REAL, gap_level REAL,  -- valid_reported - train_reported and its interval
-        unattributed REAL NOT NULL, spent_s REAL NOT NULL, evaluations INTEGER NOT NULL,
-        record TEXT NOT NULL,  -- JSON: all of the above and the rest; this is what whygap reads
-        UNIQUE (run, epoch, score)
-    )""",
-    """CREATE TABLE term (
-        id INTEGER PRIMARY KEY,
-        epoch_id INTEGER NOT NULL REFERENCES epoch (id) ON DELETE CASCADE,
-        cause TEXT NOT NULL, part_of TEXT,  -- the cause that this is a part of; terms with NULL here add up to the gap
-        value REAL NOT NULL, low REAL NOT NULL, high REAL NOT NULL, level REAL NOT NULL, se REAL NOT NULL, df REAL,
-        n INTEGER NOT NULL, how TEXT NOT NULL, reliable INTEGER NOT NULL, why TEXT NOT NULL
-    )""",
-    """CREATE TABLE problem (
-        id INTEGER PRIMARY KEY, run TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE, epoch INTEGER, text TEXT NOT NULL
-    )""",
-    "CREATE INDEX term_of_epoch ON term (epoch_id)",
-    "CREATE INDEX problem_of_run ON problem (run)",
-)
-_EPOCH_COLUMNS = (
-    "run", "epoch", "score", "train_reported", "valid_reported", "gap", "gap_low", "gap_high", "gap_level",
-    "unattributed", "spent_s", "evaluations", "record",
-)  # fmt: skip
-# An upsert, not REPLACE: the row keeps its id, and with it the place of this score among the epoch's scores.
-_PUT_EPOCH = (
-    f"INSERT INTO epoch ({', '.join(_EPOCH_COLUMNS)}) VALUES ({', '.join('?' * len(_EPOCH_COLUMNS))}) "
-    f"ON CONFLICT (run, epoch, score) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _EPOCH_COLUMNS[3:])}"
-)
+_PUT_EPOCH = """
+    INSERT INTO epoch (run, epoch, score, train_reported, valid_reported, gap, gap_low, gap_high, gap_level,
+                       unattributed, spent_s, evaluations, record)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (run, epoch, score) DO UPDATE SET
+        train_reported = excluded.train_reported, valid_reported = excluded.valid_reported,
+        gap = excluded.gap, gap_low = excluded.gap_low, gap_high = excluded.gap_high, gap_level = excluded.gap_level,
+        unattributed = excluded.unattributed, spent_s = excluded.spent_s, evaluations = excluded.evaluations,
+        record = excluded.record
+"""
+_PUT_TERM = """
+    INSERT INTO term (epoch_id, cause, part_of, value, low, high, level, se, df, n, how, reliable, why)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _PUT_PROBLEM = "INSERT INTO problem (run, epoch, text) VALUES (?, ?, ?)"
-_ELSEWHERE = "use --store PATH or set WHYGAP_STORE"
 _T = TypeVar("_T", bound=Record)
 
 
@@ -86,8 +52,9 @@ class RunSummary(Record, frozen=True):
 
 def store_path(path: str | os.PathLike[str] | None) -> Path:
     """Return the file that holds the runs: `path`, else the environment variable WHYGAP_STORE, else `whygap.db` here."""
+    name = path if path is not None else os.environ.get("WHYGAP_STORE") or "whygap.db"
     # `--store=~/runs.db` reaches us as it stands: a shell expands ~ only at the start of a word.
-    return Path(os.path.expanduser(path if path is not None else os.environ.get("WHYGAP_STORE") or "whygap.db"))
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises on a name such as ~x
 
 
 class Store:
@@ -116,8 +83,8 @@ class Store:
         self._lock = threading.Lock()
         self._closed = False
         self._db: sqlite3.Connection | None = None
-        with _forking, _one_line_errors(self.path):
-            self._db = _open_readonly(self.path) if readonly else _open(self.path)
+        with _forking, one_line_errors(self.path):
+            self._db = open_readonly(self.path) if readonly else open_writable(self.path)
             _stores.add(self)
 
     def __enter__(self) -> Self:
@@ -128,7 +95,7 @@ class Store:
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
-        with self._lock, _one_line_errors(self.path):
+        with self._lock, one_line_errors(self.path):
             self._closed = True
             self._disconnect()
 
@@ -150,7 +117,7 @@ class Store:
             try:
                 db.execute("INSERT INTO run (id, source, started, versions, seeds) VALUES (?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError as error:
-                raise StoreError(_line(f"{self.path}: holds a run {run.id!r} already; give this run another id")) from error
+                raise StoreError(one_line(f"{self.path}: holds a run {run.id!r} already; give this run another id")) from error
 
     def add_epoch(self, run_id: str, gaps: Sequence[EpochGap], problems: Sequence[Problem] = ()) -> None:
         """Store all scores of an epoch, and what went wrong in it, all or nothing; when this returns, they are on disk.
@@ -259,7 +226,7 @@ class Store:
                 seeds=msgspec.json.decode(seeds, type=dict[str, int]),
             )
         except msgspec.DecodeError as error:
-            raise StoreError(_line(f"{self.path}: a record of run {run_id!r} is damaged: {error}; {_ELSEWHERE}")) from error
+            raise StoreError(one_line(f"{self.path}: a record of run {run_id!r} is damaged: {error}; {ELSEWHERE}")) from error
 
     def _find(self, ids: list[str], name: str) -> str:
         if name in ids:
@@ -270,25 +237,25 @@ class Store:
         if len(matching) == 1:
             return matching[0]
         if not ids:
-            raise InputError(_line(f"{self.path}: no run {name!r}: the store is empty"))
+            raise InputError(one_line(f"{self.path}: no run {name!r}: the store is empty"))
         if matching:
-            raise InputError(_line(f"{self.path}: {name!r} could be {_list(matching)}; give more of the id"))
+            raise InputError(one_line(f"{self.path}: {name!r} could be {_list(matching)}; give more of the id"))
         import difflib  # 5 ms that only a mistaken name has to pay
 
         raise InputError(
-            _line(f"{self.path}: no run {name!r}; there is {_list(difflib.get_close_matches(name, ids, cutoff=0.4) or ids)}")
+            one_line(f"{self.path}: no run {name!r}; there is {_list(difflib.get_close_matches(name, ids, cutoff=0.4) or ids)}")
         )
 
     @contextmanager
     def _run_transaction(self, run_id: str) -> Iterator[sqlite3.Connection]:
         with self._transaction(write=True) as db:
             if db.execute("SELECT 1 FROM run WHERE id = ?", (run_id,)).fetchone() is None:
-                raise StoreError(_line(f"{self.path}: holds no run {run_id!r}: it was not begun here, or was deleted"))
+                raise StoreError(one_line(f"{self.path}: holds no run {run_id!r}: it was not begun here, or was deleted"))
             yield db
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[sqlite3.Connection]:
-        with self._lock, _one_line_errors(self.path):
+        with self._lock, one_line_errors(self.path):
             db = self._connect(write)
             try:
                 # IMMEDIATE waits for the other writers here, where waiting is safe; a lock that is upgraded later can't wait.
@@ -305,14 +272,14 @@ class Store:
 
     def _connect(self, write: bool) -> sqlite3.Connection:
         if self._closed:
-            raise StoreError(_line(f"{self.path}: this store object was closed; open the store again"))
+            raise StoreError(one_line(f"{self.path}: this store object was closed; open the store again"))
         if write and self.readonly:
-            raise StoreError(_line(f"{self.path}: was opened read-only; open it without readonly to write"))
+            raise StoreError(one_line(f"{self.path}: was opened read-only; open it without readonly to write"))
         if write and not self._file.exists():
             # SQLite would go on writing to a file without a name, and those epochs would be gone when it closes.
-            raise StoreError(_line(f"{self.path}: was deleted or moved while in use; put it back, or {_ELSEWHERE}"))
+            raise StoreError(one_line(f"{self.path}: was deleted or moved while in use; put it back, or {ELSEWHERE}"))
         if self._db is None:
-            self._db = _open_readonly(self._file) if self.readonly else _open(self._file)
+            self._db = open_readonly(self._file) if self.readonly else open_writable(self._file)
         return self._db
 
     def _disconnect(self) -> None:
@@ -346,132 +313,6 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """Return a connection to the store at `path` that can write; create or migrate the store first where needed."""
-    _check_is_store(path)
-    db = _sqlite(path, "mode=rwc")
-    try:
-        _prepare(db, path)
-        # Only now: until it has its application_id the file isn't ours, and WAL mode would keep the id out of the file.
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        db.execute("PRAGMA foreign_keys=ON")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _open_readonly(path: Path) -> sqlite3.Connection:
-    """Return a connection that reads the store at `path`: itself, or a copy in memory where SQLite would have to write."""
-    if not path.exists():
-        raise StoreError(_line(f"{path}: there is no store; {_ELSEWHERE}"))
-    _check_is_store(path)
-    db = _sqlite(path, "mode=ro")
-    try:
-        try:
-            version = _pragma(db, "user_version")
-        except sqlite3.OperationalError as error:
-            if _code(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-                raise
-            # A read-only folder, where SQLite can't make its side files, or recover with those that a killed process left.
-            db.close()
-            db = _copied(path)
-            version = _pragma(db, "user_version")
-        if version == 0:
-            raise StoreError(_line(f"{path}: is empty: nothing was stored yet; {_ELSEWHERE}"))
-        if version < SCHEMA:
-            db = _in_memory(db)
-            _prepare(db, path)
-        _check_version(version, path)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _copied(path: Path) -> sqlite3.Connection:
-    """Return a copy in memory of a store that nobody is writing, or SQLite would have shared the writer's side files."""
-    import shutil  # both for a rare case
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory(prefix="whygap-") as folder:
-        copy = Path(folder) / "copy.db"
-        # The -wal holds epochs that aren't in the file itself yet, a -journal the way back from a half-made change.
-        for suffix in ("", "-wal", "-journal"):
-            if os.path.exists(f"{path}{suffix}"):
-                shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
-        return _in_memory(_sqlite(copy, "mode=rw"))
-
-
-def _in_memory(db: sqlite3.Connection) -> sqlite3.Connection:
-    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    with closing(db):
-        db.backup(memory)
-    return memory
-
-
-def _sqlite(path: Path, options: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?{options}"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-
-
-def _check_is_store(path: Path) -> None:
-    """Raise StoreError unless `path` is a store or can become one; leave it, and what lies beside it, as it is."""
-    if path.is_dir():
-        raise StoreError(_line(f"{path}: is a folder; name a file in it, such as {path / 'whygap.db'}"))
-    if not path.parent.is_dir():
-        raise StoreError(_line(f"{path}: there is no folder {path.parent}; create it, or {_ELSEWHERE}"))
-    if not path.exists() or path.stat().st_size == 0:  # SQLite makes an empty file before it writes the first page
-        return
-    kind = None
-    if path.is_file():
-        # Immutable: SQLite takes no lock, recovers nothing and makes no side file. Not open(): closing a file drops the locks
-        # that this process has on it, those of another Store among them, and SQLite knows how not to.
-        with closing(_sqlite(path, "mode=ro&immutable=1")) as db:
-            try:
-                # A process killed in a checkpoint leaves a file shorter than it says, the rest being in the -wal, which
-                # immutable ignores: this makes SQLite not mind.
-                db.execute("PRAGMA writable_schema=ON")
-                kind = _pragma(db, "application_id")
-            except sqlite3.DatabaseError as error:
-                if _code(error) != sqlite3.SQLITE_NOTADB:
-                    raise
-    if kind != APPLICATION_ID:
-        raise StoreError(_line(f"{path}: isn't a whygap store, and was left as it is; {_ELSEWHERE}"))
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Create or migrate, in one transaction that sees what another process may have done since; fail if we can't write."""
-    db.execute("BEGIN IMMEDIATE")
-    version = _pragma(db, "user_version")
-    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-        for statement in _TABLES:
-            db.execute(statement)
-        version = SCHEMA
-        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    _check_version(version, path)
-    for step in range(version, SCHEMA):
-        MIGRATIONS[step](db)
-    if _pragma(db, "user_version") != SCHEMA:
-        db.execute(f"PRAGMA user_version={SCHEMA}")
-    # On a file that is read-only, BEGIN IMMEDIATE passes; this doesn't, and changes nothing.
-    db.execute("DELETE FROM run WHERE 0")
-    db.execute("COMMIT")
-
-
-def _check_version(version: int, path: Path) -> None:
-    reads = f"has schema {version}, and this whygap reads schema {SCHEMA}"
-    if version > SCHEMA:
-        raise StoreError(_line(f"{path}: {reads}: it is from a newer version; upgrade whygap, or {_ELSEWHERE}"))
-    if any(step not in MIGRATIONS for step in range(version, SCHEMA)):
-        raise StoreError(_line(f"{path}: {reads} and can't convert it; install the older whygap to read it, or {_ELSEWHERE}"))
-
-
-def _pragma(db: sqlite3.Connection, name: str) -> int:
-    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
-
-
 def _put_epoch(db: sqlite3.Connection, run_id: str, gap: EpochGap, record: str) -> None:
     key = (run_id, gap.epoch, gap.score.name)
     interval = (gap.gap.value, gap.gap.low, gap.gap.high, gap.gap.level) if gap.gap else (None,) * 4
@@ -479,9 +320,7 @@ def _put_epoch(db: sqlite3.Connection, run_id: str, gap: EpochGap, record: str) 
     db.execute(_PUT_EPOCH, (*key, *numbers, record))
     (epoch_id,) = db.execute("SELECT id FROM epoch WHERE run = ? AND epoch = ? AND score = ?", key).fetchone()
     db.execute("DELETE FROM term WHERE epoch_id = ?", (epoch_id,))
-    rows = [(epoch_id, *row) for term in gap.terms for row in _term_rows(term, None)]
-    columns = "epoch_id, cause, part_of, value, low, high, level, se, df, n, how, reliable, why"
-    db.executemany(f"INSERT INTO term ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany(_PUT_TERM, [(epoch_id, *row) for term in gap.terms for row in _term_rows(term, None)])
 
 
 def _term_rows(term: Term, part_of: str | None) -> Iterator[tuple[object, ...]]:
@@ -511,49 +350,11 @@ def _checked(record: _T, what: str) -> tuple[_T, str]:
         text = msgspec.json.encode(record, enc_hook=_plain).decode()
         back = msgspec.json.decode(text, type=type(record))
     except (TypeError, ValueError) as error:
-        raise InputError(_line(f"{what} can't be stored: {error}")) from error
+        raise InputError(one_line(f"{what} can't be stored: {error}")) from error
     if back != record:  # NaN is null in JSON, and so None where that is allowed
-        raise InputError(_line(f"{what} can't be stored: it would read back as something else; is there a NaN in it?"))
+        raise InputError(one_line(f"{what} can't be stored: it would read back as something else; is there a NaN in it?"))
     return back, text
 
 
 def _list(ids: list[str]) -> str:
     return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-
-
-def _line(text: str) -> str:
-    return "\\n".join(text.splitlines())
-
-
-def _code(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the detail in the upper bytes
-
-
-@contextmanager
-def _one_line_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(_line(f"{path}: {_explain(error)}")) from error
-    except OSError as error:
-        raise StoreError(_line(f"{path}: {error.strerror or error}; {_ELSEWHERE}")) from error
-    except (OverflowError, UnicodeEncodeError) as error:
-        raise InputError(_line(f"{path}: a value can't be stored: {error}")) from error
-
-
-def _explain(error: sqlite3.Error) -> str:
-    match _code(error):
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return f"another process has kept it locked for {BUSY_S:g} s; wait for that process or end it, or {_ELSEWHERE}"
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-            return f"the store is read-only here; {_ELSEWHERE}"
-        case sqlite3.SQLITE_FULL:
-            return f"the disk is full; free some space, or {_ELSEWHERE}"
-        case sqlite3.SQLITE_IOERR:
-            return f"the disk refused ({error}): it may be full, over quota or gone; free some space, or {_ELSEWHERE}"
-        case sqlite3.SQLITE_CANTOPEN:
-            return f"no permission to open this file, or to write in its folder; {_ELSEWHERE}"
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return f"the store is damaged ({error}); move it away, or save what is left with `sqlite3 FILE .recover`"
-        case _:
-            return f"{error}; if this goes on, {_ELSEWHERE}"

@@ -106,7 +106,7 @@ class EpochLog:
 
 @dataclass(frozen=True, kw_only=True)
 class Rescored:
-    """The sampled batches scored at the end of the epoch: `modes[False]` in eval mode, `modes[True]` in train mode, per repeat."""
+    """The sampled batches scored at the end of the epoch, in eval mode once and in train mode per repeat."""
 
     eval_mode: list[Scored]
     train_mode: list[list[Scored]] | None  # None: the mode makes no difference

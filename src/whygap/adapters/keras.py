@@ -28,7 +28,7 @@ from whygap.adapters.epoch import (
     observe,
     rescore,
 )
-from whygap.adapters.keras_probe import KerasProbe, check_backend
+from whygap.adapters.keras_probe import KerasProbe, check_backend, preserved_random_state
 from whygap.adapters.keras_scores import is_higher_better, known_metrics, rows_of
 from whygap.adapters.keras_tap import Tap
 from whygap.adapters.session import Session, StorePath
@@ -56,8 +56,8 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         Examples like the training ones that are never trained on. They split the generalisation term into memorisation
         (training examples against these) and shift (these against the validation set).
     budget : int or "exact"
-        Training examples to score at the end of an epoch, in whole batches and at least 16 of them; "exact" scores all that were
-        visited and keeps an epoch's batches in memory.
+        Training examples to score at the end of an epoch, in whole batches and at least 16 of them; "exact" scores all that
+        were visited and keeps an epoch's batches in memory.
     loss : callable, optional
         `loss(y, y_pred)` with one number per example, where the compiled loss can't be taken apart.
     store : path, None or False
@@ -122,6 +122,11 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """The epochs so far, in the loss."""
         return self.run.of("loss")
 
+    @property
+    def n_unsaved(self) -> int:
+        """Epochs that could not be written to the store; they are tried again at each epoch's end."""
+        return self._watching().n_unsaved
+
     def explain(self, score: str | None = None) -> Verdict:
         """Return the verdict on the run so far, by default on its loss."""
         return self._watching().verdict(score)
@@ -137,7 +142,9 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         versions = {"keras": keras.__version__, "backend": keras.backend.backend(), "numpy": np.__version__}
         versions["python"] = platform.python_version()
         source = self._name or f"keras: {self.model.name}"
-        session = self._session = Session(source=source, store=self._store, versions=versions, seeds={"whygap": self._seed})
+        session = self._session = Session(
+            source=source, store=self._store, versions=versions, seeds={"whygap": self._seed}, preserve=preserved_random_state
+        )
         self._probe, self._log, self._validated = None, None, []
         self._is_fitting, self._needs_visits, self._is_plain = True, False, True
         with session.shield("starting to watch"):
@@ -204,34 +211,30 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Decide whether the batch is sampled and, where only that tells, score it just before its own update."""
         session, log, probe = self._watching(), self._log, self._probe
         self._pending = None
-        with session.shield("seeing a batch"):
-            if log is None or probe is None:
-                return
-            if not log.wants(rows_of(batch[0])):
-                return
-            is_first = not log.rows and not session.run.epochs
-            held = Held(batch=None)
-            if (is_first or self._needs_visits) and self._steps_per_call == 1:
-                with probe.no_trace():
-                    values = (state[0], state[1]) if state is not None else probe.state()
-                    # the very seeds of the step that follows: its masks are these
-                    held.at_visit, _ = probe.score(values, batch, ("loss",), training=True)
-            if is_first:
-                has_weights = len(batch) > 2 and batch[2] is not None
-                self._needs_visits = has_weights or probe.has_penalty
-                self._is_plain = not has_weights
-            self._pending = held
+        with session.shield("seeing a batch", is_light=True):
+            if log is not None and probe is not None and log.wants(rows_of(batch[0])):
+                self._pending = Held(batch=None)
+        is_first = log is not None and not log.rows and not session.run.epochs
+        if is_first:
+            self._is_plain = len(batch) < 3 or batch[2] is None
+            self._needs_visits = not self._is_plain
+        if self._pending is None or probe is None or self._steps_per_call > 1 or not (is_first or self._needs_visits):
+            return
+        with session.shield("scoring a visit"), probe.no_trace():
+            values = (state[0], state[1]) if state is not None else probe.state()
+            # with the very seeds of the step that follows, so that its masks are these
+            self._pending.at_visit, _ = probe.score(values, batch, ("loss",), training=True)
+            self._needs_visits = self._needs_visits or probe.has_penalty
 
     def _after_step(self, batches: list[Batch], logs: Any) -> None:
-        session, log, held = self._watching(), self._log, self._pending
-        with session.shield("seeing a batch"):
-            if log is None:
+        with self._watching().shield("seeing a batch", is_light=True):
+            if self._log is None:
                 return
-            log.rows.append(sum(rows_of(b[0]) for b in batches))
-            log.recorded.append(logs)  # values on the device; waiting for them here would stall the training
-            if held is not None:
-                held.batch = [_copied(b) for b in batches]
-                log.keep(held)
+            self._log.rows.append(sum(rows_of(b[0]) for b in batches))
+            self._log.recorded.append(logs)  # values on the device; waiting for them here would stall the training
+            if self._pending is not None:
+                self._pending.batch = [_copied(b) for b in batches]
+                self._log.keep(self._pending)
 
     def _after_test_step(self, batches: list[Batch], logs: Any) -> None:
         self._validated.extend(batches)
@@ -240,7 +243,9 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _measure(self, told: dict[str, Any]) -> tuple[list[Observation], int]:
         session, log, probe = self._watching(), self._log, self._probe
-        if log is None or probe is None or not log.rows:
+        if log is None or probe is None:
+            return [], 0  # watching could not be started, which has been told
+        if not log.rows:
             raise InputError("no batch of this epoch was seen")
         names = ("loss", *known_metrics([n for n in told if not n.startswith("val_")]))
         valid_batches: Iterable[Batch] = self._validated if self._valid is None else _batches(self._valid, log.rows[0])
@@ -275,7 +280,9 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
             reported = self._reported(name, log, told, valid_side)
             method = session.method(name)
             score = Score(name=name, higher_is_better=is_higher_better(name))
-            observations.append(observe(score, log, reported, rescored=rescored, valid=valid_side, fresh=fresh_side, method=method))
+            observations.append(
+                observe(score, log, reported, rescored=rescored, valid=valid_side, fresh=fresh_side, method=method)
+            )
         return observations, count_evaluations(log, rescored, valid_side, fresh_side)
 
     def _reported(self, name: str, log: EpochLog, told: dict[str, Any], valid_side: ValidScored) -> Reported:
@@ -290,7 +297,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
             for index, held in log.sample():
                 if held.at_visit is not None:
                     penalty[index] = held.at_visit.penalty
-        is_plain, notes = (self._is_plain_mean(log, batches, penalty) if is_loss else (True, ()))
+        is_plain, notes = self._is_plain_mean(log, batches, penalty) if is_loss else (True, ())
         if is_loss and self._n_train is not None and int(rows.sum()) != self._n_train:
             notes = (*notes, f"the epoch visited {int(rows.sum())} rows, train has {self._n_train}")
         absent: set[Cause] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -34,7 +35,7 @@ class KerasProbe:
 
     def __init__(self, model: Any, loss: Any = None) -> None:
         self._model = model
-        self._loss = loss if loss is not None else LossPerExample(model.loss, _loss_weights(model))
+        self._loss = LossPerExample(loss) if loss is not None else LossPerExample(model.loss, _loss_weights(model))
         self._compiled: dict[tuple[tuple[str, ...], bool], Any] = {}
         self._is_jax = check_backend() == "jax"
         self.has_penalty = False
@@ -47,14 +48,13 @@ class KerasProbe:
 
     @contextlib.contextmanager
     def no_trace(self) -> Iterator[None]:
-        """Restore on leaving whatever the backend keeps outside the variables."""
+        """Restore on leaving whatever the backend keeps outside the variables, but for random states."""
         if self._is_jax:
-            with preserved_host_random_state():
-                yield
+            yield
         else:
-            from whygap.adapters.torch_state import preserved_module, preserved_random_state
+            from whygap.adapters.torch_state import preserved_module
 
-            with preserved_random_state(), preserved_module(self._model):
+            with preserved_module(self._model):
                 yield
 
     def score(self, state: State, batch: Any, names: tuple[str, ...], *, training: bool) -> tuple[Scored, State]:
@@ -87,6 +87,15 @@ class KerasProbe:
         y = keras.tree.map_structure(keras.ops.convert_to_tensor, y)
         scores = {n: self._loss(y, y_pred) if n == "loss" else metric_per_example(n, y, y_pred) for n in names}
         return scores, penalty, after
+
+
+def preserved_random_state() -> AbstractContextManager[None]:
+    """Return a context that restores every random state that the backend in use draws from."""
+    if check_backend() == "jax":
+        return preserved_host_random_state()
+    from whygap.adapters import torch_state
+
+    return torch_state.preserved_random_state()
 
 
 def check_backend() -> str:

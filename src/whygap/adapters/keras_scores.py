@@ -26,7 +26,9 @@ class LossPerExample:
 
     def __init__(self, loss: Any, loss_weights: Any = None) -> None:
         if loss is None:
-            raise InputError("the model was compiled without a loss: pass loss=, a function (y, y_pred) with one number per example")
+            raise InputError(
+                "the model was compiled without a loss: pass loss=, a function (y, y_pred) with one number per example"
+            )
         self._losses = loss
         self._weights = loss_weights
 
@@ -56,9 +58,11 @@ class _Unreduced(keras.losses.Loss):  # type: ignore[misc]
 
 def _single(loss: Any, y: Any, y_pred: Any) -> Any:
     if isinstance(loss, str) and loss.lower() in ("crossentropy", "ce"):
-        loss = {"binary": "binary_crossentropy", "sparse": "sparse_categorical_crossentropy", "one_hot": "categorical_crossentropy"}[
-            kind_of_target(y, y_pred)
-        ]
+        loss = {
+            "binary": "binary_crossentropy",
+            "sparse": "sparse_categorical_crossentropy",
+            "one_hot": "categorical_crossentropy",
+        }[kind_of_target(y, y_pred)]
     return per_row(_unreduced(loss)(y, y_pred), "the loss", rows_of(y_pred))
 
 
@@ -84,7 +88,9 @@ def per_row(values: Any, what: str, rows: int) -> Any:
     shape = tuple(values.shape)
     if not shape or (shape[0] is not None and shape[0] != rows):
         got = "a scalar" if not shape else f"shape {shape}"
-        raise InputError(f"{what} gave {got} for a batch of {rows} examples: it must give one number per example (reduction=None)")
+        raise InputError(
+            f"{what} gave {got} for a batch of {rows} examples: it must give one number per example (reduction=None)"
+        )
     return ops.mean(ops.reshape(ops.cast(values, "float32"), (rows, -1)), axis=1)
 
 

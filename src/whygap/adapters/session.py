@@ -1,7 +1,7 @@
 """A run being watched: never in its way, nothing lost, failures told once.
 
-Framework adapters own one `Session`. It gives them a shield for every line of theirs that runs inside the user's training, turns
-the observations of an epoch into `EpochGap`s, and puts those on disk before it returns.
+Framework adapters own one `Session`. It gives them a shield for every line of theirs that runs inside the user's training,
+turns the observations of an epoch into `EpochGap`s, and puts those on disk before it returns.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,11 +28,13 @@ from whygap.records import EpochGap, Estimate, Problem, Run, Verdict, is_finite
 from whygap.store import Store, store_path
 from whygap.verdict import judge
 
+SAVING = "keeping the run in the store"
+
 StorePath = str | os.PathLike[str] | None | bool
 
 
 def new_run_id() -> str:
-    """Return an identifier that sorts by time; its random part comes from the operating system, not from the user's generators."""
+    """Return an identifier that sorts by time; its random part is the operating system's, not of the user's generators."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.UUID(bytes=os.urandom(16)).hex[:6]}"
 
 
@@ -51,42 +54,64 @@ class Session:
         Where runs are kept; None for the default store, False for nowhere.
     versions, seeds : dict
         Recorded with the run.
+    preserve : callable
+        Gives a context that restores the random state of every library that the framework draws from.
     """
 
-    def __init__(self, *, source: str, store: StorePath, versions: dict[str, str], seeds: dict[str, int]) -> None:
+    def __init__(
+        self,
+        *,
+        source: str,
+        store: StorePath,
+        versions: dict[str, str],
+        seeds: dict[str, int],
+        preserve: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self.run = Run(id=new_run_id(), source=source, started=started, versions=versions, seeds=seeds)
         self.spent_s = 0.0
+        self._preserve = preserve
         self._path: Path | None = None if store is False else store_path(None if store is True else store)
         self._store: Store | None = None
         self._unsaved: list[tuple[EpochGap, ...]] = []
         self._unsaved_problems: list[Problem] = []
         self._told: set[str] = set()
         self._epoch: int | None = None
+        self._has_failed = False  # in this epoch
         self._methods: dict[str, Method] = {}
 
+    @property
+    def n_unsaved(self) -> int:
+        """Epochs that should be in the store and are not."""
+        return len(self._unsaved)
+
     @contextlib.contextmanager
-    def shield(self, doing: str) -> Iterator[None]:
+    def shield(self, doing: str, *, is_light: bool = False) -> Iterator[None]:
         """Let no exception of ours reach the user's training, and count the time that we take.
 
-        A failure is told once for each thing that was being done and is recorded in the run. KeyboardInterrupt and SystemExit
-        pass: they are the user's.
+        A failure is told once for each thing that was being done and each text, and what fails in its wake within the same
+        epoch isn't told at all. KeyboardInterrupt and SystemExit pass: they are the user's. The user's random state is
+        restored, but for what is `is_light`: bookkeeping done at every batch, which draws nothing, and for which copies of the
+        states (some 30 us) would be most of the cost.
         """
         began = time.perf_counter()
         try:
-            yield
+            with contextlib.nullcontext() if is_light else self._preserve():
+                yield
         except Exception as error:
             if is_strict():
                 raise
-            self._tell(doing, error)
+            if not self._has_failed or doing == SAVING:  # the store doesn't depend on what was measured
+                self._tell(doing, error)
+            self._has_failed = True
         finally:
             self.spent_s += time.perf_counter() - began
 
     def _tell(self, doing: str, error: Exception) -> None:
-        if doing in self._told:
-            return
-        self._told.add(doing)
         text = str(error) if isinstance(error, WhygapError) else f"{type(error).__name__}: {error}"
+        if doing in self._told or text in self._told:
+            return
+        self._told |= {doing, text}
         line = " ".join(f"{doing}: {text}".split())
         problem = Problem(epoch=self._epoch, text=line)
         self.run = msgspec.structs.replace(self.run, problems=(*self.run.problems, problem))
@@ -106,6 +131,7 @@ class Session:
     def begin_epoch(self, number: int) -> None:
         """Name the epoch that failures are recorded under and that time is counted for."""
         self._epoch = number
+        self._has_failed = False
         self.spent_s = 0.0
 
     def method(self, score: str) -> Method:
@@ -127,15 +153,16 @@ class Session:
                 gaps.append(_unexplained(o, why))
         gaps = [msgspec.structs.replace(g, spent_s=self.spent_s, evaluations=evaluations) for g in gaps]
         self.run = msgspec.structs.replace(self.run, epochs=(*self.run.epochs, *gaps))
-        self._unsaved.append(tuple(gaps))
-        with self.shield("keeping the run in the store"):
+        if self._path is not None:
+            self._unsaved.append(tuple(gaps))
+        with self.shield(SAVING):
             self._save()
         return tuple(gaps)
 
     def finish(self) -> None:
         """Mark the run as finished and put on disk whatever could not be written before."""
         self.run = msgspec.structs.replace(self.run, finished=True)
-        with self.shield("keeping the run in the store"):
+        with self.shield(SAVING):
             self._save()
             if self._store is not None:
                 self._store.finish(self.run.id)

@@ -45,8 +45,8 @@ Reduction = Literal["batches", "rows", "last"]
 class Meter:
     """Measure why the training and the validation score differ, from inside any PyTorch training loop.
 
-    The trained weights, metrics and data order are bit for bit those of a run without it, and no failure of it stops a run: it is
-    told once as a `WhygapWarning` and kept with the run.
+    The trained weights, metrics and data order are bit for bit those of a run without it, and no failure of it stops a run: it
+    is told once as a `WhygapWarning` and kept with the run.
 
     Parameters
     ----------
@@ -62,13 +62,13 @@ class Meter:
         (training examples against these) and shift (these against the validation set).
     forward : callable, optional
         `forward(model, batch) -> (output, target)`, where a batch needs more than the default: a pair (input, target), a longer
-        tuple whose last item is the target, or a dict with its target under one of `TARGET_KEYS`; inputs that are dicts or tuples
-        are spread over the model's arguments. Tensors are moved to the model's device.
+        tuple whose last item is the target, or a dict with its target under "labels", "label", "targets", "target" or "y";
+        inputs that are dicts or tuples are spread over the model's arguments. Tensors are moved to the model's device.
     scores : mapping of str to callable, or sequence of str
         More scores by name, per example like `loss`; higher is taken to be better. "accuracy" needs no function.
     budget : int or "exact"
-        Training examples to score at the end of an epoch, in whole batches and at least 16 of them; "exact" scores all that were
-        visited and keeps an epoch's batches in memory.
+        Training examples to score at the end of an epoch, in whole batches and at least 16 of them; "exact" scores all that
+        were visited and keeps an epoch's batches in memory.
     reduction : "batches", "rows" or "last"
         How your epoch's training number is made of what you `record`: the mean over batches, the mean weighted by rows, or the
         last batch's.
@@ -126,9 +126,11 @@ class Meter:
         self._budget = check_budget(budget)
         self._reduction = reduction
         self._seed = seed
-        versions = {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
+        versions = {"torch": str(torch.__version__), "numpy": np.__version__, "python": platform.python_version()}
         source = name or f"torch: {type(model).__name__}"
-        self._session = Session(source=source, store=store, versions=versions, seeds={"whygap": seed})
+        self._session = Session(
+            source=source, store=store, versions=versions, seeds={"whygap": seed}, preserve=preserved_random_state
+        )
         self._number = 0
         self._log: EpochLog | None = None
         self._modes: dict[torch.nn.Module, bool] = {}
@@ -137,6 +139,11 @@ class Meter:
     def run(self) -> Run:
         """The run so far."""
         return self._session.run
+
+    @property
+    def n_unsaved(self) -> int:
+        """Epochs that could not be written to the store; they are tried again at each epoch's end and by `close`."""
+        return self._session.n_unsaved
 
     def train(self, loader: Iterable[B]) -> Iterator[B]:
         """Yield the loader's batches, untouched and in order, and remember which were seen.
@@ -149,7 +156,7 @@ class Meter:
         self._begin_epoch()
         for batch in loader:
             visit = None
-            with self._session.shield("seeing a batch"):
+            with self._session.shield("seeing a batch", is_light=True):
                 visit = self._see(batch)
             try:
                 yield batch
@@ -157,7 +164,9 @@ class Meter:
                 if visit is not None:
                     visit.remove()
 
-    def record(self, loss: torch.Tensor | float, *, penalty: torch.Tensor | float = 0.0, **scores: torch.Tensor | float) -> None:
+    def record(
+        self, loss: torch.Tensor | float, *, penalty: torch.Tensor | float = 0.0, **scores: torch.Tensor | float
+    ) -> None:
         """Take the numbers that you report for the batch in hand; nothing is waited for and no graph is kept.
 
         Parameters
@@ -169,7 +178,7 @@ class Meter:
         **scores
             The batch's value of every further score, by name.
         """
-        with self._session.shield("recording a batch"):
+        with self._session.shield("recording a batch", is_light=True):
             if self._log is None or len(self._log.recorded) >= len(self._log.rows):
                 raise InputError("record() takes one number for each batch of meter.train(...), inside its loop")
             values = {"loss": loss, "penalty": penalty, **scores}
@@ -245,7 +254,7 @@ class Meter:
 
         def score_visit(module: torch.nn.Module, given: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
             handle.remove()  # once: a second forward pass on the same batch isn't the visit
-            with self._session.shield("scoring a visit"), preserved_random_state(), torch.no_grad():
+            with self._session.shield("scoring a visit"), torch.no_grad():
                 self._modes = self._modes or {m: m.training for m in module.modules()}
                 held.at_visit = self._score_visit(held.batch, (given, named), output, rows)
 
@@ -284,7 +293,7 @@ class Meter:
             raise InputError(f"{where}: {text}: call meter.record(loss) once for every batch")
         names = [n for n in log.recorded[0] if all(n in r for r in log.recorded)]
         recorded = {n: np.asarray([float(r[n]) for r in log.recorded], dtype=np.float64) for n in names}
-        with preserved_random_state(), preserved_module(self._model):
+        with preserved_module(self._model):
             torch.manual_seed(self._seed + log.number)
             valid_side = self._scored_split(self._valid, "validation")
             fresh_side = None if self._fresh is None else self._scored_split(self._fresh, "fresh")
@@ -321,7 +330,11 @@ class Meter:
         is_plain, notes = self._is_plain_mean(name, log, batches if penalty is None else batches - penalty)
         absent: set[Cause] = set() if penalty is not None else {"penalty"}
         # where every batch counts by its rows, or all have the same, there is nothing that a reduction could change
-        if is_plain and name not in train and (self._reduction == "rows" or (self._reduction == "batches" and np.ptp(rows) == 0)):
+        if (
+            is_plain
+            and name not in train
+            and (self._reduction == "rows" or (self._reduction == "batches" and np.ptp(rows) == 0))
+        ):
             absent.add("reduction")
         ours = float(np.concatenate([s.scores[name] for s in valid_side.scored]).mean())
         return Reported(
@@ -374,7 +387,11 @@ class Meter:
         problems = self._session.run.problems
         why = problems[-1].text if problems else "the epoch could not be measured"
         return Observation(
-            epoch=self._number, score=self._scores[0], train_reported=train.get("loss"), valid_reported=valid.get("loss"), notes=(why,)
+            epoch=self._number,
+            score=self._scores[0],
+            train_reported=train.get("loss"),
+            valid_reported=valid.get("loss"),
+            notes=(why,),
         )
 
 

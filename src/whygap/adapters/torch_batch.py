@@ -13,7 +13,7 @@ TARGET_KEYS = ("labels", "label", "targets", "target", "y")
 """Names under which a dict batch keeps its target; everything else in it goes to the model by keyword."""
 
 
-def default_forward(model: torch.nn.Module, batch: Any) -> tuple[Any, Any]:
+def default_forward(model: Callable[..., Any], batch: Any) -> tuple[Any, Any]:
     """Return the model's output for a batch and the batch's target, by the rules told in `Meter`.
 
     Raises
@@ -41,8 +41,12 @@ def split_batch(batch: Any) -> tuple[Any, Any]:
         for key in TARGET_KEYS:
             if key in batch:
                 return {k: v for k, v in batch.items() if k != key}, batch[key]
-        raise InputError(f"a dict batch needs its target under one of {', '.join(TARGET_KEYS)}; it has {', '.join(map(str, batch))}")
-    raise InputError(f"a batch of type {type(batch).__name__} has no target: pass forward=lambda model, batch: (output, target)")
+        raise InputError(
+            f"a dict batch needs its target under one of {', '.join(TARGET_KEYS)}; it has {', '.join(map(str, batch))}"
+        )
+    raise InputError(
+        f"a batch of type {type(batch).__name__} has no target: pass forward=lambda model, batch: (output, target)"
+    )
 
 
 def count_rows(batch: Any) -> int:
@@ -72,6 +76,7 @@ def to_device(batch: Any, device: torch.device) -> Any:
 
 
 def leaves(batch: Any) -> Iterator[Any]:
+    """Yield what is inside a nest of dicts, lists and tuples, in order."""
     if isinstance(batch, Mapping):
         batch = tuple(batch.values())
     if isinstance(batch, (tuple, list)):

@@ -13,10 +13,14 @@ from whygap.adapters.random_state import preserved_host_random_state
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
+def _uses_cuda() -> bool:
+    return torch.cuda.is_available() and bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]  # torch's own
+
+
 @contextlib.contextmanager
 def preserved_random_state() -> Iterator[None]:
     """Restore the random state of torch (all devices in use), NumPy and Python on leaving, whatever happens in between."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() and torch.cuda.is_initialized() else []
+    devices = list(range(torch.cuda.device_count())) if _uses_cuda() else []
     with preserved_host_random_state(), torch.random.fork_rng(devices=devices):
         yield
 

@@ -12,15 +12,21 @@ from whygap.estimate.finite import (
 )
 from whygap.estimate.interval import Variance, add_variances, estimate_from, student_quantile
 from whygap.estimate.noise import variance_of_repeats, variance_of_scores
-from whygap.estimate.trust import skewness, why_not_reliable
+from whygap.estimate.scores import LARGEST, check_scores, is_usable
+from whygap.estimate.trust import FEWEST, is_minor, skewness, why_not_reliable
 
 __all__ = [
+    "FEWEST",
+    "LARGEST",
     "Variance",
     "add_variances",
+    "check_scores",
     "estimate_difference",
     "estimate_from",
     "estimate_plain",
     "is_difference_better",
+    "is_minor",
+    "is_usable",
     "mean_by_size",
     "skewness",
     "student_quantile",

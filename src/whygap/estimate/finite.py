@@ -13,20 +13,25 @@ import numpy.typing as npt
 
 from whygap.errors import InputError
 from whygap.estimate.interval import Variance, estimate_from
+from whygap.estimate.scores import Array, check_scores, is_usable
 from whygap.estimate.trust import why_not_reliable
 from whygap.records import Estimate
 
-Array = npt.NDArray[np.float64]
 
-
-def _checked(scores: npt.ArrayLike, size: npt.ArrayLike | None, what: str) -> tuple[Array, Array]:
-    y = np.asarray(scores, dtype=np.float64)
-    if y.ndim != 1 or y.size == 0:
-        raise InputError(f"{what} must be a non-empty 1-d array, got shape {y.shape}")
+def _checked(scores: npt.ArrayLike, size: npt.ArrayLike | None) -> tuple[Array, Array]:
+    y = check_scores(scores)
     n = np.ones_like(y) if size is None else np.asarray(size, dtype=np.float64)
-    if n.shape != y.shape or not (n > 0).all():
-        raise InputError(f"size must be positive and of the shape of {what}, {y.shape}, got shape {n.shape}")
+    if n.shape != y.shape or not (n > 0).all() or not is_usable(n):
+        raise InputError(f"size must be positive and of the shape of scores, {y.shape}, got shape {n.shape}")
     return y, n
+
+
+def _change(scores: npt.ArrayLike, visits: npt.ArrayLike, size: npt.ArrayLike | None) -> tuple[Array, Array]:
+    y, n = _checked(scores, size)
+    s = check_scores(visits, "visits")
+    if s.shape != y.shape:
+        raise InputError(f"visits must have the shape of scores, {y.shape}, got {s.shape}")
+    return y - s, n
 
 
 def mean_by_size(scores: npt.ArrayLike, size: npt.ArrayLike | None = None) -> float:
@@ -35,9 +40,9 @@ def mean_by_size(scores: npt.ArrayLike, size: npt.ArrayLike | None = None) -> fl
     Raises
     ------
     InputError
-        If `scores` is empty or not 1-d, or a size isn't positive.
+        If `scores` is empty, not 1-d or not finite, or a size isn't positive.
     """
-    y, n = _checked(scores, size, "scores")
+    y, n = _checked(scores, size)
     return float(np.dot(n, y) / n.sum())
 
 
@@ -59,14 +64,14 @@ def variance_of_mean(scores: npt.ArrayLike, *, size: npt.ArrayLike | None = None
     Raises
     ------
     InputError
-        If `scores` is empty, there is one unit of several, or `n_population` is below u.
+        As `mean_by_size`, or if there is one unit of several, or `n_population` is below u.
 
     Examples
     --------
     >>> variance_of_mean([1.0, 3.0], n_population=4).value
     0.5
     """
-    y, n = _checked(scores, size, "scores")
+    y, n = _checked(scores, size)
     u = y.size
     if n_population < u:
         raise InputError(f"a sample of {u} units can't come from a population of {n_population}")
@@ -74,9 +79,8 @@ def variance_of_mean(scores: npt.ArrayLike, *, size: npt.ArrayLike | None = None
         return Variance(0.0)
     if u == 1:
         raise InputError(f"one unit of {n_population} gives no variance: sample at least two")
-    residual = n * (y - np.dot(n, y) / n.sum())
-    spread = float(np.dot(residual, residual)) / (u - 1)
-    return Variance((1.0 - u / n_population) * spread / u / float(n.mean()) ** 2, float(u - 1))
+    value = (1.0 - u / n_population) * _spread(y, n) / (u - 1) / u / float(n.mean()) ** 2
+    return Variance(value, float(u - 1))
 
 
 def estimate_plain(
@@ -103,9 +107,7 @@ def estimate_plain(
     >>> estimate_plain([1.0, 3.0], n_population=2).low
     2.0
     """
-    y, n = _checked(scores, size, "scores")
-    variance = variance_of_mean(y, size=n, n_population=n_population)
-    return _finish(mean_by_size(y, n), variance, y, n, n_population, level)
+    return _estimate(0.0, *_checked(scores, size), n_population, level)
 
 
 def estimate_difference(
@@ -119,8 +121,8 @@ def estimate_difference(
 ) -> Estimate:
     """Estimate the population's mean score by correcting the known mean of the scores at the visits.
 
-    visits_mean + mean(scores - visits): exactly unbiased, and precise where the score of a unit has changed little, or alike for
-    all, since its visit. Worse than `estimate_plain` where it has not; `is_difference_better` tells.
+    visits_mean + mean(scores - visits): exactly unbiased, and precise where the score of a unit has changed little, or alike
+    for all, since its visit. Worse than `estimate_plain` where it has not; `is_difference_better` tells.
 
     Parameters
     ----------
@@ -136,27 +138,29 @@ def estimate_difference(
     Raises
     ------
     InputError
-        As `variance_of_mean`, or if the two arrays differ in shape.
+        As `variance_of_mean`, or if the two arrays differ in shape, or `visits` or their mean isn't finite.
 
     Examples
     --------
     >>> estimate_difference([1.0, 2.0], [2.0, 3.0], visits_mean=2.25, n_population=9).value
     1.25
     """
-    y, n = _checked(scores, size, "scores")
-    s, _ = _checked(visits, size, "visits")
-    if s.shape != y.shape:
-        raise InputError(f"visits must have the shape of scores, {y.shape}, got {s.shape}")
-    change = y - s
-    variance = variance_of_mean(change, size=n, n_population=n_population)
-    return _finish(visits_mean + mean_by_size(change, n), variance, change, n, n_population, level)
+    if not is_usable(visits_mean):
+        raise InputError(f"visits_mean must be finite, not {visits_mean}")
+    return _estimate(visits_mean, *_change(scores, visits, size), n_population, level)
 
 
-def _finish(value: float, variance: Variance, z: Array, n: Array, n_population: int, level: float) -> Estimate:
+def _estimate(known: float, z: Array, n: Array, n_population: int, level: float) -> Estimate:
+    """Estimate `known` plus the population's mean of `z`."""
     whole = z.size == n_population
-    doubt = "" if whole else why_not_reliable(z)
-    how = "exact" if whole else "sampled"
-    return estimate_from(value, variance, level=level, n=int(n.sum()), how=how, not_reliable=doubt)
+    return estimate_from(
+        known + mean_by_size(z, n),
+        variance_of_mean(z, size=n, n_population=n_population),
+        level=level,
+        n=int(n.sum()),
+        how="exact" if whole else "sampled",
+        not_reliable="" if whole else why_not_reliable(z),
+    )
 
 
 def is_difference_better(scores: npt.ArrayLike, visits: npt.ArrayLike, *, size: npt.ArrayLike | None = None) -> bool:
@@ -170,8 +174,14 @@ def is_difference_better(scores: npt.ArrayLike, visits: npt.ArrayLike, *, size: 
     InputError
         As `estimate_difference`.
     """
-    y, n = _checked(scores, size, "scores")
-    s, _ = _checked(visits, size, "visits")
+    change, n = _change(scores, visits, size)
+    y, _ = _checked(scores, size)
     if y.size < 2:
         return False
-    return float(np.var(n * (y - s - mean_by_size(y - s, n)))) < float(np.var(n * (y - mean_by_size(y, n))))
+    return _spread(change, n) < _spread(y, n)
+
+
+def _spread(z: Array, n: Array) -> float:
+    """Return the sum of squares that `variance_of_mean` rests on."""
+    residual = n * (z - np.dot(n, z) / n.sum())
+    return float(np.dot(residual, residual))

@@ -63,7 +63,7 @@ def add_variances(parts: Iterable[Variance]) -> Variance:
     total = sum(v.value for v in kept)
     # relative sizes, so that variances near the smallest float don't underflow when squared
     spread = sum((v.value / total) ** 2 / v.df for v in kept if v.df is not None)
-    return Variance(total, 1.0 / spread if spread > 0.0 else None)
+    return Variance(total, 1.0 / spread if spread > 1e-12 else None)  # beyond that, Student is normal to the last digit
 
 
 def estimate_from(
@@ -94,16 +94,22 @@ def estimate_from(
         Why the interval can't be trusted; empty where it can.
     why : str
         What else to say about the value.
+
+    Raises
+    ------
+    InputError
+        As `student_quantile`.
     """
     se = variance.value**0.5
-    half = student_quantile(level, variance.df) * se if se > 0.0 else 0.0
+    df = variance.df if se > 0.0 else None
+    half = student_quantile(level, df) * se
     return Estimate(
         value=value,
         low=value - half,
         high=value + half,
         level=level,
         se=se,
-        df=variance.df if se > 0.0 else None,
+        df=df,
         n=n,
         how=how,
         reliable=not not_reliable,

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from whygap.errors import InputError
 from whygap.estimate.interval import Variance
+from whygap.estimate.scores import check_scores, is_usable
 
 
 def variance_of_scores(scores: npt.ArrayLike) -> Variance:
@@ -20,16 +21,14 @@ def variance_of_scores(scores: npt.ArrayLike) -> Variance:
     Raises
     ------
     InputError
-        If `scores` is empty or not 1-d.
+        If `scores` is empty, not 1-d or not finite.
 
     Examples
     --------
     >>> variance_of_scores([1.0, 3.0]).value
     1.0
     """
-    y = np.asarray(scores, dtype=np.float64)
-    if y.ndim != 1 or y.size == 0:
-        raise InputError(f"scores must be a non-empty 1-d array, got shape {y.shape}")
+    y = check_scores(scores)
     if y.size == 1:
         return Variance(0.0, 0.0)
     return Variance(float(y.var(ddof=1)) / y.size, float(y.size - 1))
@@ -59,13 +58,16 @@ def variance_of_repeats(repeats: npt.ArrayLike, *, size: npt.ArrayLike, n_popula
     Raises
     ------
     InputError
-        If the shapes don't fit.
+        If the shapes don't fit, a repeat isn't finite, a size isn't positive, or `n_population` is below u.
     """
     y = np.asarray(repeats, dtype=np.float64)
     n = np.asarray(size, dtype=np.float64)
     if y.ndim != 2 or y.shape[0] < 1 or n.shape != y.shape[1:] or n.size == 0:
         raise InputError(f"repeats must have shape (k, u) and size shape (u,), got {y.shape} and {n.shape}")
+    check_scores(y.ravel(), "repeats")
     k, u = y.shape
+    if not (is_usable(n) and (n > 0).all() and n_population >= u):
+        raise InputError(f"sizes must be positive and n_population at least {u}, got {n_population}")
     if k == 1:
         return Variance(0.0, 0.0)
     within = y.var(axis=0, ddof=1)

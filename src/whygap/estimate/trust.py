@@ -1,30 +1,38 @@
-"""When an interval for a mean can't be trusted: the scores are too skewed for so few of them."""
+"""When an interval for a mean can't be trusted: too few scores, too skewed, or with no spread to judge by."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+from whygap.estimate.interval import Variance
+from whygap.estimate.scores import check_scores
+
 FEWEST = 5
 """Below this many units a Student interval rests on too little to be shown as reliable."""
+
+MINOR = 0.1
+"""A part of a variance below this share can be a few times too small before the sum's interval is a tenth too narrow."""
 
 
 def skewness(scores: npt.ArrayLike) -> float:
     """Return the sample skewness g1 (no unit); 0 where all scores are equal or there are fewer than three.
+
+    Raises
+    ------
+    InputError
+        If `scores` is empty, not 1-d or not finite.
 
     Examples
     --------
     >>> skewness([0.0, 0.0, 0.0, 4.0]) > 1
     True
     """
-    y = np.asarray(scores, dtype=np.float64)
-    if y.size < 3:
+    y = check_scores(scores)
+    if y.size < 3 or np.ptp(y) == 0.0:
         return 0.0
     centred = y - y.mean()
-    scale = float(np.abs(centred).max())
-    if scale == 0.0:
-        return 0.0
-    centred = centred / scale  # cubes of huge or tiny losses would leave the range of floats
+    centred /= np.abs(centred).max()  # cubes of huge or tiny losses would leave the range of floats
     return float(np.mean(centred**3) / np.mean(centred**2) ** 1.5)
 
 
@@ -32,12 +40,35 @@ def why_not_reliable(scores: npt.ArrayLike) -> str:
     """Return why a Student interval for the mean of `scores`, shape (n,), can't be trusted, or an empty string.
 
     Cochran's rule: n should be at least 25 g1^2 (Sampling Techniques, 1977, section 2.15). The losses of a network that has
-    memorised most of its examples break it: a few large ones carry the mean.
+    memorised most of its examples break it: a few large ones carry the mean. Equal scores, such as the accuracy of a sample
+    without a mistake, say nothing of how far the unseen ones spread.
+
+    Raises
+    ------
+    InputError
+        As `skewness`.
     """
-    y = np.asarray(scores, dtype=np.float64)
+    y = check_scores(scores)
     if y.size < FEWEST:
         return f"{y.size} sampled, and an interval wants at least {FEWEST}"
-    needed = 25.0 * skewness(y) ** 2
+    if np.ptp(y) == 0.0:
+        return f"all {y.size} sampled are equal, which leaves no spread to judge by"
+    g1 = skewness(y)
+    needed = 25.0 * g1**2
     if y.size < needed:
-        return f"skewness {skewness(y):.1f} wants n >= {needed:.0f}, sampled {y.size}"
+        return f"skewness {g1:.1f} wants n >= {needed:.0f}, sampled {y.size}"
     return ""
+
+
+def is_minor(part: Variance, total: Variance) -> bool:
+    """Return whether `part` is so small a share of `total` that a doubt about it is none about the sum.
+
+    The interval of a gap holds even where a network has memorised and its training losses alone are too skewed: validation
+    noise dominates just there. A part that rests on fewer than `FEWEST` units may be of any size and is never minor.
+
+    Examples
+    --------
+    >>> is_minor(Variance(0.01, 15), Variance(1.0, 999)), is_minor(Variance(0.0, 0), Variance(1.0, 999))
+    (True, False)
+    """
+    return (part.df is None or part.df >= FEWEST - 1) and part.value < MINOR * total.value

@@ -14,7 +14,7 @@ Array32 = npt.NDArray[np.float32]
 
 
 class Sequences(NamedTuple):
-    """Training and validation examples: `x` of shape (n, 5, 5), `y` of shape (n,), scaled so that the training targets fill [0, 1]."""
+    """Both sets: `x` of shape (n, 5, 5), `y` of shape (n,), scaled so that the training targets fill [0, 1]."""
 
     x_train: Array32
     y_train: Array32
@@ -38,8 +38,8 @@ def draw_sequences(seed: int, *, n: int = 5000) -> Sequences:
 
     Each value is uniform on [0, 1), but for feature 0, an integer of {0, 1, 2}, feature 1, one of {-1, 0, 1}, and feature 2,
     shifted by 2. With m_j the set's mean of feature j at the last step and x_j the example's, the target is
-    x_0 m_3 + x_1 m_4 + (x_0 x_1 m_2)^2, times noise uniform on (0.95, 1.05). Both sets' targets are scaled by the training set's
-    minimum and maximum.
+    x_0 m_3 + x_1 m_4 + (x_0 x_1 m_2)^2, times noise uniform on (0.95, 1.05). Both sets' targets are scaled by the minimum
+    and maximum of the training set's.
 
     Parameters
     ----------

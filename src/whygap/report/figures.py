@@ -13,8 +13,13 @@ _MOST_DECIMALS = 7
 _LARGEST_PLAIN = 1e7
 
 
-def _decimals(size: float, digits: int) -> int:
-    return digits - 1 - math.floor(math.log10(size))
+def _decimals(size: float) -> int:
+    """Return the decimals that show three digits of `size`."""
+    return 2 - math.floor(math.log10(size))
+
+
+def _differences(gap: EpochGap) -> list[float]:
+    return [t.value for t in gap.terms] + ([] if gap.gap is None else [gap.gap.value])
 
 
 @dataclass(frozen=True)
@@ -33,32 +38,26 @@ class Figures:
     minus: str = "-"
 
     @classmethod
-    def fitting(cls, differences: Iterable[float], scores: Iterable[float] = (), *, minus: str = "-") -> Figures:
-        """Choose decimals: three digits for the largest difference, two for the median one where that costs no more than two.
+    def fitting(cls, sizes: Iterable[float], scores: Iterable[float] = (), *, minus: str = "-") -> Figures:
+        """Choose decimals for `sizes`: three digits for the largest, and for three quarters of them if two more decimals do it.
 
-        `scores` are the reported numbers shown beside them: they decide where all differences are nil, and no difference
-        below a millionth of the largest score asks for digits of its own.
+        `scores` are the reported numbers shown beside them: they decide where all sizes are nil, and no size below a millionth
+        of the largest score asks for digits of its own.
         """
         largest_score = max((abs(s) for s in scores), default=0.0)
-        sizes = sorted(abs(d) for d in differences if abs(d) > 1e-6 * largest_score)
-        if not sizes:
-            if not largest_score:
-                return cls(4, minus)
-            wanted = _decimals(largest_score, 3)
-        else:
-            fewest = _decimals(sizes[-1], 3)
-            wanted = min(max(fewest, _decimals(sizes[len(sizes) // 2], 2)), fewest + 2)
-        if wanted > _MOST_DECIMALS or max(largest_score, *sizes, 0.0) >= _LARGEST_PLAIN:
+        worth = sorted(abs(size) for size in sizes if abs(size) > 1e-6 * largest_score) or [largest_score or 0.01]
+        fewest = _decimals(worth[-1])
+        wanted = min(max(fewest, _decimals(worth[len(worth) // 4])), fewest + 2)
+        if wanted > _MOST_DECIMALS or max(largest_score, worth[-1]) >= _LARGEST_PLAIN:
             return cls(None, minus)
         return cls(max(wanted, 0), minus)
 
     @classmethod
     def of_gaps(cls, gaps: Iterable[EpochGap], *, minus: str = "-") -> Figures:
-        """Choose decimals for all numbers of some epochs."""
+        """Choose decimals for all numbers of some epochs, each of which counts by its largest difference."""
         gaps = tuple(gaps)
-        differences = [g.gap.value for g in gaps if g.gap is not None] + [t.value for g in gaps for t in g.terms]
-        scores = [s for g in gaps for s in (g.train_reported, g.valid_reported) if s is not None]
-        return cls.fitting(differences, scores, minus=minus)
+        sizes = [max((abs(d) for d in _differences(gap)), default=0.0) for gap in gaps]
+        return cls.fitting(sizes, [s for g in gaps for s in (g.train_reported, g.valid_reported) if s is not None], minus=minus)
 
     def plain(self, value: float) -> str:
         """Write a score: no plus sign."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from whygap.records import Cause, Estimate, RungName, Score
+from whygap.records import Cause, Estimate, Overfitting, RungName, Score
 
 
 class Label(NamedTuple):
@@ -53,7 +53,7 @@ CAUSE_LABELS: dict[Cause, Label] = {
     "weights": Label(
         "other weights",
         "Validation used other weights than training ended with: an average of weights, or a checkpoint.",
-        "#4a93de",
+        "#188cd4",
     ),
     "memorisation": Label(
         "memorisation",
@@ -127,10 +127,10 @@ RUNG_AFTER: dict[Cause, RungName] = {
 }
 
 HOW_WORDS = {
-    "exact": "on all examples",
-    "sampled": "from a sample of examples",
-    "inferred": "inferred from the logged curves",
-    "bounded": "bounded, not measured",
+    "exact": "all examples were counted",
+    "sampled": "a sample of examples was scored",
+    "inferred": "concluded from the logged curves",
+    "bounded": "only limits are known",
     "not_measured": "not measured",
 }
 
@@ -160,6 +160,19 @@ def gap_in_words(gap: Estimate, score: Score) -> str:
     if gap.low <= 0 <= gap.high and gap.low < gap.high:
         return f"validation looks {side}, within chance"
     return f"validation looks {side}"
+
+
+def overfitting_answer(overfitting: Overfitting) -> tuple[str, str]:
+    """Return whether a run overfits in a few words to stand out, and the evidence that follows them.
+
+    Evidence that itself begins with the answer ("It overfits: ...") is split there rather than given it twice.
+    """
+    opening, colon, rest = overfitting.evidence.partition(":")
+    if colon and "overfit" in opening.lower():
+        return f"{opening}:", rest.strip()
+    answer = {"no": "No overfitting", "yes": "Overfitting", "cannot_tell": "Overfitting can't be told"}[overfitting.state]
+    since = f" since epoch {overfitting.since_epoch}" if overfitting.since_epoch is not None else ""
+    return f"{answer}{since}.", overfitting.evidence
 
 
 def direction_in_words(score: Score) -> str:

@@ -14,11 +14,10 @@ from markupsafe import Markup
 from whygap.records import Cause, EpochGap, Run, Score, Verdict
 from whygap.report.atomic import write_atomically
 from whygap.report.figures import TRUE_MINUS, Figures, duration, percent
-from whygap.report.labels import CAUSE_LABELS, HOW_WORDS, UNATTRIBUTED, Label, direction_in_words
+from whygap.report.labels import CAUSE_LABELS, HOW_WORDS, UNATTRIBUTED, Label, direction_in_words, overfitting_answer
 from whygap.report.page_tables import EpochTable, LadderTable, epoch_table, ladder_table
 from whygap.report.pictures import as_svg, curves, terms_over_epochs, waterfall
-
-_OVERFITTING = {"no": "No overfitting", "yes": "Overfitting", "cannot_tell": "Overfitting: can't be told"}
+from whygap.report.steps import shown_of
 
 
 def write_page(run: Run, verdict: Verdict, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
@@ -54,15 +53,18 @@ def page_of(run: Run, verdict: Verdict, *, title: str | None = None) -> str:
         loader=PackageLoader("whygap.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).get_template("report.html.j2")
     scores = sorted(run.scores, key=lambda score: score.name != verdict.score.name)
-    present = {c.cause for c in verdict.causes} | {t.cause for g in run.epochs for t in g.terms}
-    glossary: list[tuple[Label, str]] = [(label, cause) for cause, label in CAUSE_LABELS.items() if cause in present]
+    shown = shown_of(run.epochs)
+    named = {*shown.causes, *(c.cause for c in verdict.causes)}
+    glossary: list[tuple[Label, str]] = [(label, cause) for cause, label in CAUSE_LABELS.items() if cause in named]
+    if shown.has_rest:
+        glossary.append((UNATTRIBUTED, UNATTRIBUTED.short))
     return template.render(
         title=title or f"whygap: {run.source}, run {run.id}",
         run=run,
         verdict=verdict,
-        overfitting=_OVERFITTING[verdict.overfitting.state],
+        overfitting=overfitting_answer(verdict.overfitting),
         sections=[_section(run, score) for score in scores],
-        glossary=[*glossary, (UNATTRIBUTED, UNATTRIBUTED.short)],
+        glossary=glossary,
         how_words=HOW_WORDS,
         label=_label,
         percent=percent,
@@ -72,11 +74,28 @@ def page_of(run: Run, verdict: Verdict, *, title: str | None = None) -> str:
 
 
 @dataclass(frozen=True)
+class _Picture:
+    """A picture whose title is set as text, which wraps on a narrow screen and can be searched."""
+
+    title: str
+    lines: tuple[str, ...]
+    svg: Markup
+
+    @classmethod
+    def of(cls, chart: alt.LayerChart) -> _Picture:
+        title = chart.to_dict(validate=False)["title"]
+        lines = title.get("subtitle", ())
+        # Safe without escaping: Vega escapes every text that it draws, and `as_svg` the label.
+        svg = Markup(as_svg(chart, titled=False))
+        return cls(title["text"], (lines,) if isinstance(lines, str) else tuple(lines), svg)
+
+
+@dataclass(frozen=True)
 class _Step:
     """One epoch, step by step: its picture and the same as a table."""
 
     epoch: int
-    picture: Markup
+    picture: _Picture
     table: LadderTable
 
 
@@ -85,9 +104,9 @@ class _Section:
     """What the page shows of one score."""
 
     score: Score
-    curves: Markup | None
+    curves: _Picture | None
     steps: list[_Step]
-    terms: Markup | None
+    terms: _Picture | None
     table: EpochTable | None
 
 
@@ -97,25 +116,20 @@ def _section(run: Run, score: Score) -> _Section:
     drawable = any(x is not None for gap in gaps for x in (gap.train_reported, gap.valid_reported) if x is not None)
     return _Section(
         score=score,
-        curves=_svg(curves(run, score.name)) if drawable else None,
+        curves=_Picture.of(curves(run, score.name)) if drawable else None,
         steps=[_step(gap) for gap in _first_middle_last(whole)],
-        terms=_svg(terms_over_epochs(run, score.name)) if whole else None,
+        terms=_Picture.of(terms_over_epochs(run, score.name)) if whole else None,
         table=epoch_table(gaps) if gaps else None,
     )
 
 
 def _step(gap: EpochGap) -> _Step:
-    return _Step(gap.epoch, _svg(waterfall(gap)), ladder_table(gap, Figures.of_gaps([gap], minus=TRUE_MINUS)))
+    return _Step(gap.epoch, _Picture.of(waterfall(gap)), ladder_table(gap, Figures.of_gaps([gap], minus=TRUE_MINUS)))
 
 
 def _first_middle_last(gaps: list[EpochGap]) -> list[EpochGap]:
     places = sorted({0, len(gaps) // 2, len(gaps) - 1}) if gaps else []
     return [gaps[place] for place in places]
-
-
-def _svg(chart: alt.LayerChart) -> Markup:
-    # Safe without escaping: Vega escapes every text that it draws, and `as_svg` the label.
-    return Markup(as_svg(chart))  # noqa: S704
 
 
 def _label(cause: Cause) -> Label:
@@ -138,6 +152,9 @@ def _provenance(run: Run) -> list[tuple[str, Any]]:
         ("scores", ", ".join(score.name for score in run.scores)),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))),
         ("seeds", ", ".join(f"{name} {seed}" for name, seed in sorted(run.seeds.items()))),
-        ("time that whygap took", f"{duration(sum(seconds.values()))}, {sum(scored.values()):,} examples scored" if seconds else ""),
+        (
+            "time that whygap took",
+            f"{duration(sum(seconds.values()))}, {sum(scored.values()):,} examples scored" if seconds else "",
+        ),
     ]
     return [(name, value) for name, value in rows if value]

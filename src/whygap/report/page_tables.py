@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from whygap.records import EpochGap, Estimate, Term
 from whygap.report.figures import TRUE_MINUS, Figures, percent
 from whygap.report.labels import CAUSE_LABELS, UNATTRIBUTED, Label
-from whygap.report.steps import Level, Step, causes_shown, is_dust, ladder_of, missing_reason
-from whygap.report.terminal import part_name
+from whygap.report.steps import Level, Step, ladder_of, missing_reason, part_name, shown_of
 
 
 @dataclass(frozen=True)
@@ -60,21 +59,20 @@ class LadderTable:
 def epoch_table(gaps: Sequence[EpochGap]) -> EpochTable:
     """Return the table of all epochs of one score."""
     figures = Figures.of_gaps(gaps, minus=TRUE_MINUS)
-    shown, nil = causes_shown(gaps)
-    columns = [CAUSE_LABELS[cause] for cause in shown]
-    is_rest_shown = any(not is_dust(g.unattributed, g) for g in gaps)
+    shown = shown_of(gaps)
+    columns = [CAUSE_LABELS[cause] for cause in shown.causes]
     rows = []
     for gap in gaps:
-        cells = [_cell(t.estimate if (t := gap.term(cause)) else None, figures) for cause in shown]
-        if is_rest_shown:
-            cells.append(Cell("" if is_dust(gap.unattributed, gap) else figures.signed(gap.unattributed)))
+        cells = [_cell(t.estimate if (t := gap.term(cause)) else None, figures) for cause in shown.causes]
+        if shown.has_rest:
+            cells.append(Cell("" if gap.gap is None else figures.signed(gap.unattributed)))
         remark = missing_reason(gap) if gap.gap is None else "; ".join(gap.notes)
         train, valid = ("" if x is None else figures.plain(x) for x in (gap.train_reported, gap.valid_reported))
         rows.append((gap.epoch, train, valid, _cell(gap.gap, figures), tuple(cells), remark))
     return EpochTable(
-        columns=(*columns, *((UNATTRIBUTED,) if is_rest_shown else ())),
+        columns=(*columns, *((UNATTRIBUTED,) if shown.has_rest else ())),
         rows=tuple(rows),
-        nil=tuple(CAUSE_LABELS[cause].short for cause in nil),
+        nil=shown.nil,
         level=_level([e for g in gaps for e in (g.gap, *(t.estimate for t in g.terms)) if e is not None]),
         has_unreliable=any(not t.estimate.reliable for g in gaps for t in g.terms),
     )
@@ -107,12 +105,14 @@ def ladder_table(gap: EpochGap, figures: Figures) -> LadderTable:
                 interval = f"{figures.plain(rung.low)} to {figures.plain(rung.high)}"
             rows.append(LadderRow(row.label.short, figures.plain(row.value), interval, "", "", is_rung=True))
         elif row.term is None:
-            rows.append(LadderRow(row.label.short, figures.signed(row.value), "", "", "", is_rung=False, colour=row.label.colour))
+            rows.append(
+                LadderRow(row.label.short, figures.signed(row.value), "", "", "", is_rung=False, colour=row.label.colour)
+            )
         else:
             rows += _term_rows(row, row.term, figures)
     return LadderTable(
         rows=tuple(rows),
-        nil=tuple(CAUSE_LABELS[cause].short for cause in causes_shown([gap])[1]),
+        nil=shown_of([gap]).nil,
         not_measured=tuple((CAUSE_LABELS[m.cause].short, m.why) for m in gap.not_measured),
         notes=gap.notes,
         level=_level([t.estimate for t in gap.terms]),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from whygap.report.curves import curves
+from whygap.report.curve_picture import curves
 from whygap.report.rendering import as_png, as_svg
-from whygap.report.terms_over_epochs import terms_over_epochs
-from whygap.report.waterfall import waterfall
+from whygap.report.terms_picture import terms_over_epochs
+from whygap.report.waterfall_picture import waterfall
 
 __all__ = ["as_png", "as_svg", "curves", "terms_over_epochs", "waterfall"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -16,7 +14,7 @@ from whygap.report.atomic import write_atomically
 from whygap.report.theme import config
 
 
-def as_svg(chart: alt.LayerChart) -> str:
+def as_svg(chart: alt.LayerChart, *, titled: bool = True) -> str:
     """Turn a picture into an SVG element that can stand inside a page.
 
     Text and lines take the page's text colour and the ground is transparent, so that it suits light and dark pages. To
@@ -26,17 +24,21 @@ def as_svg(chart: alt.LayerChart) -> str:
     ----------
     chart
         A picture made by this room.
+    titled
+        Whether the picture carries its title. A page that sets the title as text of its own leaves it out.
 
     Returns
     -------
     str
-        The `<svg>` element. Its ids differ from those of any other picture.
+        The `<svg>` element.
     """
     spec = chart.to_dict()
+    if not titled:
+        spec.pop("title", None)
     spec["config"] = config(ink="currentColor", paper=None)
     svg: str = vl_convert.vegalite_to_svg(spec, vl_version=_version())
     label = quoteattr(spec.get("description") or "chart")
-    return _with_own_ids(svg.replace("<svg ", f'<svg role="img" aria-label={label} ', 1))
+    return svg.replace("<svg ", f'<svg role="img" aria-label={label} ', 1)
 
 
 def as_png(chart: alt.LayerChart, path: str | os.PathLike[str], scale: float = 2) -> Path:
@@ -71,10 +73,3 @@ def as_png(chart: alt.LayerChart, path: str | os.PathLike[str], scale: float = 2
 
 def _version() -> str:
     return ".".join(alt.SCHEMA_VERSION.split(".")[:2])
-
-
-def _with_own_ids(svg: str) -> str:
-    """Vega numbers clip paths and gradients from nought in every picture; inside one page those ids would clash."""
-    prefix = "w" + hashlib.blake2b(svg.encode(), digest_size=6).hexdigest()
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
-    return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)

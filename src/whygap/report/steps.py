@@ -12,7 +12,7 @@ from whygap.report.labels import CAUSE_LABELS, RUNG_AFTER, RUNG_LABELS, UNATTRIB
 
 _ORDER: dict[RungName, int] = {name: place for place, name in enumerate(get_args(RungName))}
 _DUST = 1e-9
-# Reported scores are often float32, which makes terms of 1e-8 of the score out of nothing.
+# Reported scores are often float32, which makes differences of 1e-7 of the score out of nothing.
 _NIL = 1e-6
 
 
@@ -61,20 +61,42 @@ def is_dust(difference: float, gap: EpochGap) -> bool:
     return abs(difference) <= _DUST * scale_of(gap)
 
 
-def is_nil(term: Term, gap: EpochGap) -> bool:
-    """Return whether a term and its interval lie within a millionth of the scores: measured, and nothing there."""
+def is_nil(difference: float, gap: EpochGap) -> bool:
+    """Return whether a difference is at most a millionth of the scores: too small to be worth a row of its own."""
+    return abs(difference) <= _NIL * scale_of(gap)
+
+
+def _is_nil_term(term: Term, gap: EpochGap) -> bool:
     e = term.estimate
-    return max(abs(e.value), abs(e.low), abs(e.high)) <= _NIL * scale_of(gap)
+    return is_nil(max(abs(e.value), abs(e.low), abs(e.high)), gap)
 
 
-def causes_shown(gaps: Iterable[EpochGap]) -> tuple[tuple[Cause, ...], tuple[Cause, ...]]:
-    """Return the causes that matter in some epoch, and those measured but nil in all, both in the order of the ladder."""
-    seen: dict[Cause, bool] = {}
+@dataclass(frozen=True)
+class Shown:
+    """What some epochs have to show: `causes` that matter in any, in the order of the ladder, and whether a rest does.
+
+    `nil` names what was measured and is nil in all of them, so that nothing is left out without a word.
+    """
+
+    causes: tuple[Cause, ...]
+    has_rest: bool
+    nil: tuple[str, ...]
+
+
+def shown_of(gaps: Iterable[EpochGap]) -> Shown:
+    """Sort the terms of some epochs into those worth showing and those that are nil."""
+    gaps = tuple(gaps)
+    matters: dict[Cause, bool] = {}
     for gap in gaps:
         for term in gap.terms:
-            seen[term.cause] = seen.get(term.cause, False) or not is_nil(term, gap)
-    ordered = [cause for cause in CAUSE_LABELS if cause in seen]
-    return tuple(c for c in ordered if seen[c]), tuple(c for c in ordered if not seen[c])
+            matters[term.cause] = matters.get(term.cause, False) or not _is_nil_term(term, gap)
+    rests = [(gap.unattributed, gap) for gap in gaps if not is_dust(gap.unattributed, gap)]
+    has_rest = any(not is_nil(rest, gap) for rest, gap in rests)
+    nil = [CAUSE_LABELS[cause].short for cause in CAUSE_LABELS if matters.get(cause) is False]
+    if rests and not has_rest:
+        largest = max((rest for rest, _ in rests), key=abs)
+        nil.append(f"{UNATTRIBUTED.short} ({'at most ' if len(rests) > 1 else ''}{abs(largest):.0e})")
+    return Shown(tuple(cause for cause in CAUSE_LABELS if matters.get(cause)), has_rest, tuple(nil))
 
 
 def all_rows_of(gap: EpochGap) -> tuple[Level | Step, ...]:
@@ -129,7 +151,7 @@ def ladder_of(gap: EpochGap) -> tuple[Level | Step, ...]:
     """
     rows: list[Level | Step] = []
     for row in all_rows_of(gap):
-        if isinstance(row, Step) and row.term is not None and is_nil(row.term, gap):
+        if isinstance(row, Step) and (is_nil(row.value, gap) if row.term is None else _is_nil_term(row.term, gap)):
             continue
         if isinstance(row, Level) and rows and isinstance(rows[-1], Level) and row.name != "valid_reported":
             continue
@@ -153,3 +175,8 @@ def steps_of(gap: EpochGap) -> tuple[Step, ...]:
 def missing_reason(gap: EpochGap) -> str:
     """Say why an epoch has no gap, in the record's own words where it has any."""
     return "; ".join(gap.notes) or "a reported score is missing"
+
+
+def part_name(part: Term, whole: Term) -> str:
+    """Name a part of a term: its own cause where it differs, else what its record says of it."""
+    return CAUSE_LABELS[part.cause].short if part.cause != whole.cause else part.estimate.why or "part"

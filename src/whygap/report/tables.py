@@ -12,7 +12,7 @@ from rich.text import Text
 from whygap.records import Cause, EpochGap, Run, Score
 from whygap.report.figures import Figures
 from whygap.report.labels import CAUSE_LABELS, direction_in_words
-from whygap.report.steps import causes_shown, is_dust, missing_reason
+from whygap.report.steps import missing_reason, shown_of
 
 
 class RunSummary(Protocol):
@@ -91,17 +91,15 @@ def print_epochs(console: Console, run: Run, score: str | None = None) -> None:
         console.print(Text(f"Run {run.id} has no epochs{named}."))
         return
     figures = Figures.of_gaps(gaps)
-    shown, nil = causes_shown(gaps)
+    shown = shown_of(gaps)
     columns = [
         ("train\nreported", [_plain(figures, g.train_reported) for g in gaps]),
         ("valid\nreported", [_plain(figures, g.valid_reported) for g in gaps]),
         ("\ngap", ["none" if g.gap is None else figures.signed(g.gap.value) for g in gaps]),
-        *((_broken(CAUSE_LABELS[cause].short), [_term(figures, g, cause) for g in gaps]) for cause in shown),
+        *((_broken(CAUSE_LABELS[cause].short), _terms(figures, gaps, cause)) for cause in shown.causes),
     ]
-    if any(not is_dust(g.unattributed, g) for g in gaps):
-        columns.append(
-            ("unattri-\nbuted", ["" if is_dust(g.unattributed, g) else figures.signed(g.unattributed) for g in gaps])
-        )
+    if shown.has_rest:
+        columns.append(("unattri-\nbuted", ["" if g.gap is None else figures.signed(g.unattributed) for g in gaps]))
     unit = f" in {gaps[0].score.unit}" if gaps[0].score.unit else ""
     console.print(Text(f"{gaps[0].score.name}{unit}, {direction_in_words(gaps[0].score)}; gap = valid - train", style="bold"))
     epochs = ("\nepoch", [str(g.epoch) for g in gaps])
@@ -115,8 +113,8 @@ def print_epochs(console: Console, run: Run, score: str | None = None) -> None:
         console.print(table)
     if any(not t.estimate.reliable for g in gaps for t in g.terms):
         console.print(Text("\n? not reliable", style="dim"))
-    if nil:
-        console.print(Text(f"\nnil in every epoch: {', '.join(CAUSE_LABELS[c].short for c in nil)}", style="dim"))
+    if shown.nil:
+        console.print(Text(f"\nnil in every epoch: {', '.join(shown.nil)}", style="dim"))
     for g in gaps:
         if g.gap is None:
             console.print(Text(f"epoch {g.epoch} has no gap: {missing_reason(g)}", style="dim"))
@@ -152,8 +150,7 @@ def _plain(figures: Figures, value: float | None) -> str:
     return "none" if value is None else figures.plain(value)
 
 
-def _term(figures: Figures, gap: EpochGap, cause: Cause) -> str:
-    term = gap.term(cause)
-    if term is None:
-        return ""
-    return figures.signed(term.value) + ("" if term.estimate.reliable else " ?")
+def _terms(figures: Figures, gaps: Sequence[EpochGap], cause: Cause) -> list[str]:
+    terms = [gap.term(cause) for gap in gaps]
+    blank = "" if all(t is None or t.estimate.reliable for t in terms) else "  "  # keeps the digits below each other
+    return ["" if t is None else figures.signed(t.value) + (blank if t.estimate.reliable else " ?") for t in terms]

@@ -16,15 +16,14 @@ from rich.text import Text
 from whygap.records import EpochGap, NotMeasured, Term, Verdict
 from whygap.report.bars import Scale
 from whygap.report.figures import Figures, percent
-from whygap.report.labels import CAUSE_LABELS, UNATTRIBUTED, Label, direction_in_words, gap_in_words
-from whygap.report.steps import Level, Step, causes_shown, ladder_of, missing_reason
+from whygap.report.labels import CAUSE_LABELS, UNATTRIBUTED, Label, direction_in_words, gap_in_words, overfitting_answer
+from whygap.report.steps import Level, Step, ladder_of, missing_reason, part_name, shown_of
 from whygap.report.tables import print_epochs, print_runs
 
 __all__ = ["print_epochs", "print_ladder", "print_runs", "print_verdict"]
 
 _NARROWEST_BAR = 6
 _WIDEST_BAR = 40
-_OVERFITTING = {"no": "No overfitting", "yes": "Overfitting", "cannot_tell": "Overfitting can't be told"}
 
 
 def print_ladder(console: Console, gap: EpochGap, *, explain: bool = True) -> None:
@@ -54,7 +53,7 @@ def print_ladder(console: Console, gap: EpochGap, *, explain: bool = True) -> No
         console.print(Text(f"{shown}: {gap_in_words(gap.gap, gap.score)}"))
         rows = ladder_of(gap)
     console.print()
-    _print_rows(console, [_row(row, figures) for row in rows], rows)
+    _print_rows(console, rows, figures)
     _print_notes(console, gap, rows, explain=explain)
 
 
@@ -88,9 +87,10 @@ def _term_row(term: Term, figures: Figures, *, indent: str, name: str | None = N
     )
 
 
-def _print_rows(console: Console, cells: list[_Row], rows: tuple[Level | Step, ...]) -> None:
+def _print_rows(console: Console, rows: tuple[Level | Step, ...], figures: Figures) -> None:
     if not rows:
         return
+    cells = [_row(row, figures) for row in rows]
     widths = [max(len(getattr(c, column)) for c in cells) for column in ("name", "value", "interval", "how")]
     left = console.width - sum(widths) - sum(1 for w in widths if w) - 1
     ends = [x for row in rows for x in ((row.value,) if isinstance(row, Level) else (row.start, row.end))]
@@ -107,26 +107,20 @@ def _print_rows(console: Console, cells: list[_Row], rows: tuple[Level | Step, .
         line.rstrip()
         console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
         if isinstance(row, Step) and row.term is not None:
-            _print_parts(console, row.term, widths)
+            _print_parts(console, row.term, figures, widths)
 
 
-def _print_parts(console: Console, term: Term, widths: list[int]) -> None:
-    figures = Figures.fitting([term.value, *(p.value for p in term.parts)])
+def _print_parts(console: Console, term: Term, figures: Figures, widths: list[int]) -> None:
     for part in term.parts:
         cell = _term_row(part, figures, indent="    ", name=part_name(part, term))
         line = f"{cell.name:<{widths[0]}} {cell.value:>{widths[1]}} {cell.interval:<{widths[2]}} {cell.how}"
         console.print(Text(line.rstrip(), style="dim"), no_wrap=True, overflow="ellipsis", crop=True)
 
 
-def part_name(part: Term, whole: Term) -> str:
-    """Name a part of a term: its own cause where it differs, else what its record says of it."""
-    return CAUSE_LABELS[part.cause].short if part.cause != whole.cause else part.estimate.why or "part"
-
-
 def _print_notes(console: Console, gap: EpochGap, rows: tuple[Level | Step, ...], *, explain: bool) -> None:
     grid = _grid()
-    shown, nil = causes_shown([gap])
-    for cause in shown if explain else ():
+    shown = shown_of([gap])
+    for cause in shown.causes if explain else ():
         grid.add_row(_named(CAUSE_LABELS[cause], cause), Text(CAUSE_LABELS[cause].meaning, style="dim"))
     if explain and any(isinstance(row, Step) and row.term is None for row in rows):
         grid.add_row(Text(UNATTRIBUTED.short), Text(UNATTRIBUTED.meaning, style="dim"))
@@ -134,8 +128,8 @@ def _print_notes(console: Console, gap: EpochGap, rows: tuple[Level | Step, ...]
         if not term.estimate.reliable:
             reason = term.estimate.why or "no reason given"
             grid.add_row(Text("? not reliable"), Text(f"{CAUSE_LABELS[term.cause].short}: {reason}"))
-    if nil:
-        grid.add_row(Text("nil", style="dim"), Text(", ".join(CAUSE_LABELS[c].short for c in nil), style="dim"))
+    if shown.nil:
+        grid.add_row(Text("nil", style="dim"), Text(", ".join(shown.nil), style="dim"))
     _add_missing(grid, gap.not_measured, "not measured")
     for note in gap.notes if gap.gap is not None else ():
         grid.add_row(Text("note"), Text(note))
@@ -165,10 +159,8 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     """Print the answer: the headline, whether the run overfits, the causes with advice, what can't be told, warnings."""
     console.print(Text(verdict.headline, style="bold"))
     console.print()
-    o = verdict.overfitting
-    since = f" since epoch {o.since_epoch}" if o.since_epoch is not None else ""
-    line = Text(f"{_OVERFITTING[o.state]}{since}.", style="bold" if o.state == "yes" else "")
-    console.print(line.append(f" {o.evidence}".rstrip(), style="not bold"))
+    answer, evidence = overfitting_answer(verdict.overfitting)
+    console.print(Text(answer, style="bold").append(f" {evidence}", style="not bold"))
     if verdict.causes:
         console.print(Text(f"\nWhy the {verdict.score.name} differs, by share of all terms", style="bold"))
         grid = Table.grid(padding=(0, 2, 0, 0))

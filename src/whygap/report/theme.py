@@ -7,7 +7,7 @@ from typing import Any
 # vl-convert measures text with Liberation Sans, whose widths are Arial's: with this stack nothing is cut in a browser.
 FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"
 
-TRAINING = "#0072b2"
+TRAINING = "#1f86c7"
 """The colour of training curves. Validation is drawn in ink."""
 
 
@@ -65,6 +65,7 @@ def config(*, ink: str, paper: str | None) -> dict[str, Any]:
             "ink": {"color": ink},
             "quiet": {"color": ink, "opacity": 0.45},
             "apart": {"stroke": ground},
+            "ground": {"color": ground},
             "hollow": {"color": ground, "fill": ground},
         },
     }

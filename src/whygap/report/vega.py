@@ -1,22 +1,23 @@
-"""Vega-Lite in a few words: a layer is plain data with a mark and channels, and layers make an Altair chart."""
+"""Vega-Lite in a few words: a layer is data with a mark and channels, and layers on each other make a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 
 from whygap.report.theme import on_white
 
 Row = dict[str, Any]
-Layer = dict[str, Any]
+Mark = Literal["area", "bar", "line", "point", "rule", "square", "text", "tick"]
+Layer = alt.Chart
 
 RAW_COLOUR = {"field": "colour", "type": "nominal", "scale": None, "legend": None}
 """A channel whose field holds the colour itself. Pictures name their colours beside the plot, so no legend is made."""
 
 
-def layer(rows: Iterable[Row], mark: str, style: dict[str, Any] | None = None, /, **channels: Any) -> Layer:
+def layer(rows: Iterable[Row], mark: Mark, style: dict[str, Any] | None = None, /, **channels: Any) -> Layer:
     """Return one layer.
 
     Parameters
@@ -31,7 +32,8 @@ def layer(rows: Iterable[Row], mark: str, style: dict[str, Any] | None = None, /
         From channel to its definition: a field's name for numbers, a number for a place in pixels, or a whole definition.
     """
     encoding = {name: _channel(name, definition) for name, definition in channels.items()}
-    return {"data": {"values": list(rows)}, "mark": {"type": mark, **(style or {})}, "encoding": encoding}
+    # Not `from_dict`, which searches the schema for a class for every value: 0.2 to 0.9 s a picture.
+    return alt.Chart(alt.InlineData(values=list(rows)), alt.FacetedEncoding(**encoding), alt.MarkDef(mark, **(style or {})))
 
 
 def _channel(name: str, definition: Any) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def quantity(
     field: str, *, title: str | None = None, axis: dict[str, Any] | None = None, scale: dict[str, Any] | None = None
 ) -> Row:
     """Return a channel for numbers on a scale that starts and ends where it is told to; without `axis` none is drawn."""
-    exact = None if scale is None else {"nice": False, "zero": False, **scale}
+    exact = None if scale is None else {"nice": False, "zero": False, "padding": 0, **scale}
     return {"field": field, "type": "quantitative", "title": title, "axis": axis, "scale": exact}
 
 
@@ -69,13 +71,5 @@ def as_chart(layers: Sequence[Layer], *, size: tuple[float, float], title: dict[
         What the picture says, for those who can't see it.
     """
     width, height = size
-    spec = {
-        "layer": list(layers),
-        "width": width,
-        "height": height,
-        "title": title,
-        "description": description,
-        "config": on_white(),
-    }
-    chart: alt.LayerChart = alt.LayerChart.from_dict(spec)
-    return chart
+    looks: dict[str, Any] = {"title": title, "description": description, "config": on_white()}
+    return alt.LayerChart(layer=list(layers), width=width, height=height, **looks)

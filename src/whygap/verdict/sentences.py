@@ -18,53 +18,64 @@ class Words(NamedTuple):
 
 WORDS: Mapping[Cause, Words] = {
     "penalty": Words(
-        "the reported training loss holds a regularisation penalty",
-        "Compare the data part of the loss on both sides.",
+        "the reported training score includes a regularisation penalty",
+        "Harmless; to compare like with like, leave the penalty out on both sides.",
         True,
     ),
     "reduction": Words(
-        "the reported training number doesn't count every example once",
-        "Weight batches by their rows and leave sample weights out where you compare.",
+        "the reported training score doesn't count every example once",
+        "To compare like with like, weight batches by their rows and leave sample weights out.",
         True,
     ),
     "averaging": Words(
-        "the training score is averaged over an epoch in which the weights were still changing, "
-        "and validation is scored with the last ones",
-        "Nothing to fix; to compare like with like, score the training examples at the end of the epoch.",
+        "the training score is an average over the epoch, taken while the weights were still changing, "
+        "and validation is scored with the last weights",
+        "Harmless; to compare like with like, score the training examples at the end of the epoch.",
         True,
     ),
     "mode": Words(
         "training is scored in train mode (dropout, batch statistics) and validation in eval mode",
-        "Nothing to fix; score training examples in eval mode where you compare.",
+        "Harmless; to compare like with like, score the training examples in eval mode.",
         True,
     ),
-    "augmentation": Words("training examples are augmented and validation examples are not", "Nothing to fix.", True),
-    "criterion": Words(
-        "training and validation are scored by different criteria", "Use one criterion on both where you compare.", True
+    "augmentation": Words(
+        "training examples are augmented before they are scored and validation examples are not",
+        "Harmless; to compare like with like, score the training examples as they are.",
+        True,
     ),
-    "weights": Words("validation uses other weights than training (an average or a checkpoint)", "Nothing to fix.", True),
+    "criterion": Words(
+        "training and validation are scored by different criteria",
+        "To compare like with like, score both by the validation criterion.",
+        True,
+    ),
+    "weights": Words(
+        "validation is scored with other weights than those that training ended with (an average or a checkpoint)",
+        "Harmless; to compare like with like, score both with the same weights.",
+        True,
+    ),
     "memorisation": Words(
-        "the network scores the very examples that it was trained on differently from others like them",
-        "If validation has stopped improving: more data, a smaller network, more regularisation, or stop earlier.",
+        "the network scores the very examples that it was trained on differently from fresh ones of the same kind",
+        "Once validation stops improving: more data, a smaller network, more regularisation, or an earlier stop.",
         False,
     ),
     "shift": Words(
-        "the validation examples are harder or easier than training-like ones",
+        "validation examples are easier or harder than fresh examples of the training kind",
         "Look at how the validation set was drawn and preprocessed.",
         False,
     ),
     "generalisation": Words(
-        "validation examples score differently from the training examples under the same weights "
-        "(memorisation and differences between the two sets, together)",
-        "Hand over a third sample, fresh=, to tell the two apart.",
+        "validation examples score differently from training examples under the same weights",
+        "Memorisation or a difference between the two sets: hand over a third sample, fresh=, to tell which.",
         False,
     ),
     "reduction_valid": Words(
-        "the reported validation number doesn't count every example once",
-        "Weight batches by their rows and leave sample weights out where you compare.",
+        "the reported validation score doesn't count every example once",
+        "To compare like with like, weight batches by their rows and leave sample weights out.",
         True,
     ),
     "penalty_valid": Words(
-        "the reported validation loss holds a regularisation penalty", "Compare the data part of the loss on both sides.", True
+        "the reported validation score includes a regularisation penalty",
+        "Harmless; to compare like with like, leave the penalty out on both sides.",
+        True,
     ),
 }

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import altair as alt
 
 from whygap.errors import InputError
-from whygap.records import Cause, EpochGap, Run
+from whygap.records import EpochGap, Run
 from whygap.report.axes import epoch_axis, score_title
-from whygap.report.curves import HEIGHT, WIDTH, counted
+from whygap.report.curve_picture import HEIGHT, WIDTH, counted
 from whygap.report.labels import CAUSE_LABELS, UNATTRIBUTED, Label
-from whygap.report.steps import causes_shown, is_dust
+from whygap.report.steps import Shown, shown_of
 from whygap.report.vega import RAW_COLOUR, Layer, Row, as_chart, in_pixels, layer
 
 _MARGIN = 0.6
@@ -48,20 +48,18 @@ def terms_over_epochs(run: Run, score: str | None = None) -> alt.LayerChart:
     if not gaps:
         raise InputError(f"run {run.id} has no epoch with a gap of {score or 'any score'} to draw")
     what = gaps[0].score
-    causes, _ = causes_shown(gaps)
-    bars = stack_rows(gaps, causes)
+    shown = shown_of(gaps)
+    bars = stack_rows(gaps, shown)
     x, left = (epoch_axis(field, [g.epoch for g in gaps], margin=_MARGIN) for field in ("x", "left"))
     y = {"field": "bottom", "type": "quantitative", "axis": {"tickCount": 6}}
     y["title"] = f"validation \N{MINUS SIGN} training {score_title(what)}"
     few = len(gaps) <= _MOST_SEPARATE
-    separate = {"style": "apart", "strokeWidth": 0.7} if few else {}
-    labels = [CAUSE_LABELS[cause] for cause in causes]
-    if any(not is_dust(g.unattributed, g) for g in gaps):
-        labels.append(UNATTRIBUTED)
+    looks = {"style": "apart", "strokeWidth": 0.7} if few else {}
+    labels = [*(CAUSE_LABELS[cause] for cause in shown.causes), *((UNATTRIBUTED,) if shown.has_rest else ())]
     title, subtitle = _said(gaps, few=few)
     return as_chart(
         [
-            layer(bars, "bar", separate, x=left, x2="right", y=y, y2="top", color=RAW_COLOUR),
+            layer(bars, "bar", {"binSpacing": 0, **looks}, x=left, x2="right", y=y, y2="top", color=RAW_COLOUR),
             layer([{"zero": 0}], "rule", {"style": "ink", "strokeWidth": 1}, y="zero"),
             *_gap_layers(gaps, x, few=few),
             *_key(labels, few=few),
@@ -72,13 +70,13 @@ def terms_over_epochs(run: Run, score: str | None = None) -> alt.LayerChart:
     )
 
 
-def stack_rows(gaps: Sequence[EpochGap], causes: Sequence[Cause]) -> list[Row]:
+def stack_rows(gaps: Sequence[EpochGap], shown: Shown) -> list[Row]:
     """Return the data of the stacked bars: per epoch and cause a piece from `bottom` to `top`, both counted from nought."""
     rows = []
     half = _half_bar([g.epoch for g in gaps])
     for gap in gaps:
-        pieces = [(CAUSE_LABELS[t.cause], t.value) for c in causes if (t := gap.term(c)) is not None]
-        if not is_dust(gap.unattributed, gap):
+        pieces = [(CAUSE_LABELS[t.cause], t.value) for c in shown.causes if (t := gap.term(c)) is not None]
+        if shown.has_rest:
             pieces.append((UNATTRIBUTED, gap.unattributed))
         reached = {True: 0.0, False: 0.0}
         for label, value in pieces:
@@ -102,7 +100,7 @@ def _gap_layers(gaps: Sequence[EpochGap], x: Row, *, few: bool) -> list[Layer]:
     if few:
         return [layer(rows, "point", _DIAMOND, x=x, y="gap")]
     pieces = {"field": "piece", "type": "nominal"}
-    halo = {"style": "hollow", "strokeWidth": 4}
+    halo = {"style": "ground", "strokeWidth": 4}
     return [layer(rows, "line", looks, x=x, y="gap", detail=pieces) for looks in (halo, _LINE)]
 
 

@@ -80,7 +80,7 @@ def _layers(bars: Sequence[Row], ends: Sequence[Row], title: str) -> list[Layer]
     margin = 0.05 * (max(numbers) - min(numbers)) or 0.05 * abs(numbers[0]) or 1.0
 
     def x(field: str) -> Row:
-        axis = {"tickCount": 3, "labelOverlap": "greedy"}
+        axis = {"tickCount": 3, "labelOverlap": "parity", "labelSeparation": 8}
         return quantity(field, title=title, axis=axis, scale={"domain": [min(numbers) - margin, max(numbers) + margin]})
 
     def y(field: str) -> Row:

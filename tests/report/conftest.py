@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+
+import pytest
 
 from whygap.records import (
     Cause,
@@ -216,6 +219,34 @@ def long_run(epochs: int = 200) -> Run:
     return Run(id="long-1", source="torch", started="2026-03-06T09:30:00+00:00", epochs=tuple(built), finished=True)
 
 
+def odd_rungs_run() -> Run:
+    """What the ladder hands over when the end weights were not scored: a hole in the middle, nil terms, a part."""
+    whole = an_epoch(1, 0.5, {"penalty": 0.0, "reduction": 1e-9, "averaging": -0.1, "mode": -0.05, "generalisation": 0.02})
+    parts = tuple(
+        Term(cause="generalisation", estimate=an_estimate(value, 0.001, why=why))
+        for value, why in ((0.015, "duplicates"), (0.005, "the rest"))
+    )
+    terms = []
+    for term in whole.terms:
+        estimate = term.estimate
+        if term.cause == "generalisation":
+            terms.append(Term(cause=term.cause, estimate=estimate, parts=parts))
+        elif term.cause not in ("averaging", "mode"):
+            terms.append(term)
+    gap = EpochGap(
+        epoch=1,
+        score=LOSS,
+        train_reported=whole.train_reported,
+        valid_reported=whole.valid_reported,
+        gap=whole.gap,
+        terms=tuple(terms),
+        unattributed=-0.15,
+        rungs=tuple(rung for rung in whole.rungs if rung.name != "end_weights"),
+        not_measured=(NotMeasured(cause="averaging", why="it was not scored in this epoch"),),
+    )
+    return Run(id="odd-1", source="torch", started="2026-03-08T09:30:00+00:00", epochs=(gap,))
+
+
 def one_epoch_run() -> Run:
     run = lstm_run()
     return Run(id="one-1", source="keras", started=run.started, epochs=run.epochs[:1])
@@ -228,19 +259,20 @@ def empty_run() -> Run:
 def a_verdict(score: Score = LOSS) -> Verdict:
     return Verdict(
         score=score,
-        headline="Validation looks better than training because the training loss is averaged over an epoch in which the model improved.",
+        headline="Validation looks better than training because the training loss is averaged over an epoch in which the model "
+        "improved.",
         overfitting=Overfitting(
             state="no",
             since_epoch=None,
-            evidence="With the same weights, training and validation differ by less than the noise of 5,000 validation examples "
-            "in all 12 epochs.",
+            evidence="With the same weights, training and validation differ by less than the noise of 5,000 validation "
+            "examples in all 12 epochs.",
         ),
         causes=(
             RankedCause(
                 cause="averaging",
                 share=0.94,
-                sentence="The training loss of an epoch averages weights that were still improving; it explains 0.037 of the 0.039 "
-                "in epoch 1.",
+                sentence="The training loss of an epoch averages weights that were still improving; it explains 0.037 of the "
+                "0.039 in epoch 1.",
                 advice="Nothing to repair. Compare with the end-of-epoch training loss instead.",
             ),
             RankedCause(
@@ -254,3 +286,30 @@ def a_verdict(score: Score = LOSS) -> Verdict:
         cannot_tell=(NO_FRESH,),
         warnings=("Only 4 of 40 batches were sampled in epochs 1 and 2.",),
     )
+
+
+RUNS = {
+    "lstm": lstm_run(),
+    "many": many_terms_run(),
+    "two": two_scores_run(),
+    "missing": missing_gap_run(),
+    "log": log_run(),
+    "long": long_run(),
+    "one": one_epoch_run(),
+    "odd_rungs": odd_rungs_run(),
+}
+
+
+@pytest.fixture(scope="session")
+def runs():
+    return SimpleNamespace(**RUNS, empty=empty_run())
+
+
+@pytest.fixture(scope="session", params=list(RUNS))
+def any_run(request):
+    return RUNS[request.param]
+
+
+@pytest.fixture(scope="session")
+def build():
+    return SimpleNamespace(epoch=an_epoch, estimate=an_estimate, verdict=a_verdict, accuracy=ACCURACY)

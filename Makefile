@@ -1,0 +1,52 @@
+# Two commands set themselves up on a machine that has Python >= 3.11, pip, venv and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint types check bench figures clean
+
+demo: $(VENV)/.demo  ## Train the LSTM of the README, explain it, write report.html
+	@$(BIN)/whygap demo
+
+test: $(VENV)/.test  ## All tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.lint
+	$(BIN)/mypy
+
+check: test lint types  ## Everything that must pass before a change lands
+
+bench: $(VENV)/.test  ## The figures of the README and docs, printed
+	$(BIN)/python benchmarks/demo_exact.py
+
+figures: $(VENV)/.demo  ## The README's picture and numbers, made anew
+	$(BIN)/python benchmarks/readme_figures.py
+
+clean:
+	rm -rf $(VENV) report.html
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("whygap needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+
+# A stamp per set of packages: made once, made again when what is asked for changes.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the demo needs (once; a minute or two)"
+	@$(PIP) --editable '.[demo]'
+	@touch $@
+
+# torch first and pinned: a range would take the newest build, with gigabytes of CUDA libraries.
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the tests need (once; a few minutes)"
+	@$(PIP) torch
+	@$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.lint: $(VENV)/.test
+	@$(PIP) --editable '.[test,lint]'
+	@touch $@

@@ -1,0 +1,115 @@
+"""When not to trust an interval: the rule by its formula; that intervals fail where it says so, and hold where not."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whygap.errors import InputError
+from whygap.estimate import Variance, estimate_from, is_minor, skewness, variance_of_scores, why_not_reliable
+
+
+class TestSkewness:
+    @pytest.mark.parametrize(("ones", "n"), [(1, 4), (3, 100), (50, 100), (99, 100)])
+    def test_two_values_have_a_formula(self, ones, n):
+        p = ones / n
+        assert skewness([1.0] * ones + [0.0] * (n - ones)) == pytest.approx((1 - 2 * p) / (p * (1 - p)) ** 0.5, abs=1e-12)
+
+    def test_slow_twin(self):
+        y = [0.3, 0.1, 9.0, 2.2, 0.0]
+        mean = sum(y) / 5
+        second, third = (sum((v - mean) ** power for v in y) / 5 for power in (2, 3))
+        assert skewness(y) == pytest.approx(third / second**1.5, rel=1e-12)
+
+    @pytest.mark.parametrize("y", [[5.0], [1.0, 2.0], [0.1] * 10, [0.0] * 4])
+    def test_null_equal_or_few_scores_have_none(self, y):
+        assert skewness(y) == 0.0
+
+    @given(
+        st.lists(st.integers(-50, 50), min_size=3, max_size=30),
+        st.integers(-300, 90),
+        st.sampled_from([-1, 1]),
+        st.integers(-9, 9),
+    )
+    def test_it_has_no_unit(self, y, power, sign, shift):
+        y = np.array(y, dtype=float)
+        stretched = sign * 10.0**power * (y + shift)
+        assert skewness(stretched) == pytest.approx(sign * skewness(y), abs=1e-6)
+
+    @pytest.mark.parametrize("y", [[], [[1.0, 2.0]], [1.0, float("nan")], [1.0, 2.0, float("inf")]])
+    def test_bad_input_is_named_in_one_line(self, y):
+        for function in (skewness, why_not_reliable):
+            with pytest.raises(InputError, match="scores") as caught:
+                function(y)
+            assert "\n" not in str(caught.value)
+
+
+class TestRule:
+    def test_few(self):
+        assert why_not_reliable([1.0, 2.0, 3.0, 4.0]) == "4 sampled, and an interval wants at least 5"
+        assert why_not_reliable([1.0, 2.0, 3.0, 4.0, 5.0]) == ""
+
+    def test_equal_scores_show_no_spread(self):
+        assert "equal" in why_not_reliable([1.0] * 500)
+
+    def test_cochran_at_its_edge(self):
+        """One in n has g1 = (n - 2) / sqrt(n - 1), so that 25 g1^2 is far above n; a fifth of them has g1 = 1.5: n >= 56.25."""
+        assert "skewness" in why_not_reliable([1.0] + [0.0] * 99)
+        assert why_not_reliable([1.0] * 11 + [0.0] * 44) == "skewness 1.5 wants n >= 56, sampled 55"
+        assert why_not_reliable([1.0] * 12 + [0.0] * 48) == ""
+
+    def test_a_left_tail_is_as_bad_as_a_right_one(self):
+        assert why_not_reliable([-1.0] + [0.0] * 99) == why_not_reliable([1.0] + [0.0] * 99).replace(
+            "skewness 9", "skewness -9"
+        )
+
+    def test_null_normal_scores_are_trusted_and_their_share_grows_with_n(self):
+        rng = np.random.default_rng(10)
+        shares = [np.mean([why_not_reliable(y) == "" for y in rng.normal(size=(500, n))]) for n in (16, 64, 256)]
+        assert shares == sorted(shares)
+        assert shares[0] > 0.8
+        assert shares[-1] == 1.0
+
+    def test_planted_memorisation_is_doubted_and_rightly_so(self):
+        """Few large losses among many small ones: the interval covers far less than it says, and the rule sees it."""
+        rng = np.random.default_rng(11)
+        covered, doubted = 0, 0
+        for _ in range(1000):
+            y = np.exp(rng.normal(-4.0, 2.5, 256))
+            e = estimate_from(y.mean(), variance_of_scores(y))
+            covered += e.low <= np.exp(-4.0 + 2.5**2 / 2) <= e.high
+            doubted += why_not_reliable(y) != ""
+        assert covered / 1000 < 0.85
+        assert doubted / 1000 > 0.99
+
+
+class TestMinorParts:
+    def test_by_hand(self):
+        total = Variance(1.0, 100.0)
+        assert is_minor(Variance(0.09, 15.0), total)
+        assert not is_minor(Variance(0.11, 15.0), total)
+        assert is_minor(Variance(0.0, 15.0), total)
+
+    def test_nothing_is_minor_in_nothing(self):
+        assert not is_minor(Variance(0.0, 15.0), Variance(0.0))
+
+    def test_what_rests_on_too_few_is_never_minor(self):
+        assert not is_minor(Variance(0.0, 0.0), Variance(1.0))
+        assert not is_minor(Variance(1e-9, 3.0), Variance(1.0))
+        assert is_minor(Variance(1e-9, 4.0), Variance(1.0))
+
+    def test_a_doubted_minor_part_leaves_the_sum_covered(self):
+        """The gap of a network that has memorised: training losses too skewed for an interval of their own, validation not."""
+        rng = np.random.default_rng(12)
+        covered = kept = 0
+        for _ in range(1500):
+            train, valid = np.exp(rng.normal(-7.0, 2.5, 256)), rng.gamma(1.0, 1.0, 1000)
+            part, whole = variance_of_scores(train), variance_of_scores(valid)
+            total = Variance(part.value + whole.value, whole.df)
+            if not is_minor(part, total):
+                continue
+            kept += 1
+            e = estimate_from(valid.mean() - train.mean(), total)
+            covered += e.low <= 1.0 - np.exp(-7.0 + 2.5**2 / 2) <= e.high
+        assert kept > 1000
+        assert 0.935 <= covered / kept <= 0.965

@@ -1,0 +1,97 @@
+"""The examples run as a person would run them, and their mode term is what an independent evaluation gives."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda f: f.stem)
+def test_runs_and_explains(file, tmp_path):
+    environment = os.environ | {"WHYGAP_STORE": str(tmp_path / "runs.db"), "PYTHONWARNINGS": "default"}
+    done = subprocess.run(
+        [sys.executable, str(file)], capture_output=True, text=True, env=environment, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "epoch 8" in done.stdout
+    assert "mode" in done.stdout
+    assert "eval mode" in done.stdout
+    assert (tmp_path / "runs.db").exists()
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def mode_by_hand(score_all, n_repeats=60):
+    """Mean in eval mode less the mean over many passes in train mode, and the standard error of the latter."""
+    repeats = [score_all(np.random.default_rng(k).permutation(1297), training=True) for k in range(n_repeats)]
+    truth = score_all(np.arange(1297), training=False) - np.mean(repeats)
+    return truth, np.std(repeats) / n_repeats**0.5
+
+
+def check(gaps, score_all):
+    truth, error = mode_by_hand(score_all)
+    assert abs(truth) > 10 * error
+    for budget, gap in gaps.items():
+        mode = gap.term("mode").estimate
+        assert (mode.value < 0) == (truth < 0)
+        assert mode.low > 0 or mode.high < 0, "the term must be visible"
+        assert mode.low - 2 * error <= truth <= mode.high + 2 * error, (budget, mode, truth)
+
+
+def test_mode_in_pytorch():
+    import torch
+
+    example = load("01_digits_torch")
+    gaps = {}
+    for budget in ("exact", 512):
+        model, meter = example.train(budget=budget, store=False)
+        gaps[budget] = meter.run.of("loss")[-1]
+    x, y = example.load()[0].tensors
+
+    def score_all(order, *, training):
+        model.train(training)
+        total = 0.0
+        kept = {k: v.clone() for k, v in model.state_dict().items()}
+        with torch.no_grad():
+            for start in range(0, 1297, 32):
+                part = order[start : start + 32]
+                total += float(torch.nn.functional.cross_entropy(model(x[part]), y[part], reduction="sum"))
+        model.load_state_dict(kept)
+        return total / 1297
+
+    torch.manual_seed(99)
+    check(gaps, score_all)
+
+
+def test_mode_in_keras():
+    example = load("02_digits_keras")
+    import keras
+
+    gaps = {}
+    for budget in ("exact", 512):
+        model, callback = example.train(budget=budget, store=False, verbose=0)
+        gaps[budget] = callback.run.of("loss")[-1]
+    x, y = example.load()[0]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+    kept = model.get_weights()
+
+    def score_all(order, *, training):
+        model.set_weights(kept)
+        total = 0.0
+        for start in range(0, 1297, 32):
+            part = order[start : start + 32]
+            total += float(keras.ops.convert_to_numpy(loss(y[part], model(x[part], training=training))))
+        return total / 1297
+
+    check(gaps, score_all)
