@@ -1,6 +1,7 @@
 """The accounting identity, whatever the observation; exact terms where all was scored; intervals that cover where not."""
 
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -684,7 +685,7 @@ print(msgspec.json.encode(gap).decode())
 def test_records_are_the_same_in_every_process():
     """Sets of strings have another order in each: what is summed, and what is named, must not follow it."""
     runs = [
-        subprocess.run([sys.executable, "-c", ANOTHER_PROCESS], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True)
+        subprocess.run([sys.executable, "-c", ANOTHER_PROCESS], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True)
         for seed in "12345"
     ]
     assert runs[0].stdout

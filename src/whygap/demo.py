@@ -32,7 +32,13 @@ def load_keras() -> Any:
 
 
 def build_model(seed: int) -> Any:
-    """Seed Keras, Python and NumPy, and return the compiled network: 50 LSTM units, one dense output, Adam, squared error."""
+    """Seed Keras, Python and NumPy, and return the compiled network: 50 LSTM units, one dense output, Adam, squared error.
+
+    Raises
+    ------
+    MissingPackageError
+        As `load_keras`.
+    """
     keras = load_keras()
     keras.utils.set_random_seed(seed)
     layers = [keras.Input((5, 5)), keras.layers.LSTM(UNITS), keras.layers.Dense(1)]
@@ -74,7 +80,13 @@ class Demo:
         self.callback = GapCallback(budget=budget, store=store, name="demo: LSTM on generated sequences", verbose=0)
 
     def train(self, progress: Progress | None = None) -> None:
-        """Train the network; `run` grows by one epoch at a time and is on disk as it grows."""
+        """Train the network; `run` grows by one epoch at a time and is on disk as it grows.
+
+        Raises
+        ------
+        MissingPackageError
+            As `load_keras`.
+        """
         model = build_model(self.seed)
         callbacks: list[Any] = [self.callback]
         if progress is not None:

@@ -54,7 +54,13 @@ ELSEWHERE = "use --store PATH or set WHYGAP_STORE"
 
 
 def open_writable(path: Path) -> sqlite3.Connection:
-    """Return a connection to the store at `path` that can write; create or migrate the store first where needed."""
+    """Return a connection to the store at `path` that can write; create or migrate the store first where needed.
+
+    Raises
+    ------
+    StoreError
+        If it isn't a store, or has a schema that can't be read.
+    """
     _check_is_store(path)
     db = _sqlite(path, "mode=rwc")
     try:
@@ -83,7 +89,13 @@ def _use_wal(db: sqlite3.Connection) -> None:
 
 
 def open_readonly(path: Path) -> sqlite3.Connection:
-    """Return a connection that reads the store at `path`: itself, or a copy in memory where SQLite would have to write."""
+    """Return a connection that reads the store at `path`: itself, or a copy in memory where SQLite would have to write.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, nothing was stored yet, or as `open_writable`.
+    """
     if not path.exists():
         raise StoreError(one_line(f"{path}: there is no store; {ELSEWHERE}"))
     _check_is_store(path)

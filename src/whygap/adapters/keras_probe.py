@@ -90,7 +90,13 @@ class KerasProbe:
 
 
 def preserved_random_state() -> AbstractContextManager[None]:
-    """Return a context that restores every random state that the backend in use draws from."""
+    """Return a context that restores every random state that the backend in use draws from.
+
+    Raises
+    ------
+    InputError
+        As `check_backend`.
+    """
     if check_backend() == "jax":
         return preserved_host_random_state()
     from whygap.adapters import torch_state

@@ -22,6 +22,11 @@ class LossPerExample:
         As given to `model.compile`.
     loss_weights : list or dict of float, optional
         As given to `model.compile`.
+
+    Raises
+    ------
+    InputError
+        If there is no loss; and, when called, if it doesn't give one number per example.
     """
 
     def __init__(self, loss: Any, loss_weights: Any = None) -> None:
@@ -151,6 +156,12 @@ def is_higher_better(name: str) -> bool:
 
 
 def metric_per_example(name: str, y: Any, y_pred: Any) -> Any:
-    """Return a known metric of each example, shape (n,)."""
+    """Return a known metric of each example, shape (n,).
+
+    Raises
+    ------
+    InputError
+        As `per_row`.
+    """
     function = _HIGHER_IS_BETTER.get(name) or _LOWER_IS_BETTER[name]
     return per_row(function(*same_rank(y, y_pred)), name, rows_of(y_pred))

@@ -123,7 +123,13 @@ class Session:
             print(message, file=sys.stderr)
 
     def tell(self, doing: str, text: str) -> None:
-        """Tell and record, once for each `doing`, what is wrong with what we were given."""
+        """Tell and record, once for each `doing`, what is wrong with what we were given.
+
+        Raises
+        ------
+        InputError
+            With that line, where WHYGAP_STRICT is set.
+        """
         if is_strict():
             raise InputError(f"{doing}: {text}")
         self._tell(doing, InputError(text))
