@@ -685,7 +685,9 @@ print(msgspec.json.encode(gap).decode())
 def test_records_are_the_same_in_every_process():
     """Sets of strings have another order in each: what is summed, and what is named, must not follow it."""
     runs = [
-        subprocess.run([sys.executable, "-c", ANOTHER_PROCESS], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True)
+        subprocess.run(
+            [sys.executable, "-c", ANOTHER_PROCESS], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        )
         for seed in "12345"
     ]
     assert runs[0].stdout
@@ -792,3 +794,20 @@ def test_a_network_that_has_memorised_has_a_gap_that_is_covered():
         return epoch.observe(16, method="plain", valid=valid_of(epoch.rng.gamma(1.0, 1.0, 500)))
 
     check_coverage(draw, generalisation=1.0 - epoch.mean("eval_mode"))
+
+
+@pytest.mark.parametrize("steps", [2, 5, 20])
+def test_a_start_that_most_samples_miss_is_doubted_where_it_was_missed(steps):
+    """A few batches at the start fell steeply: the difference method's interval fails where none of them was sampled."""
+    epoch = make_epoch(27, n_batches=200)
+    epoch.scores["visited"] = epoch.scores["end_weights"] + 2.0 * np.exp(-epoch.unit / steps)
+    truth = epoch.mean("end_weights") - epoch.mean("visited")
+    held = {True: [], False: []}
+    for _ in range(DRAWS):
+        gap = build_epoch_gap(epoch.observe(16, method="difference"))
+        e = term(gap, "averaging")
+        held[e.reliable].append(e.low <= truth <= e.high)
+        assert term(gap, "mode").reliable  # both of its rungs are of one sample
+    assert np.mean(held[True]) >= 0.93
+    assert np.mean(held[False]) <= 0.5
+    assert all(term(build_epoch_gap(epoch.observe(16, method="plain")), "averaging").reliable for _ in range(50))

@@ -21,6 +21,7 @@ from whygap.estimate import (
     variance_of_repeats,
     variance_of_scores,
     why_not_reliable,
+    why_not_representative,
 )
 from whygap.observation import Array, Ints, Observation, Valid, Visits
 from whygap.records import RungName
@@ -168,10 +169,12 @@ def _add_scored(rungs: Rungs, o: Observation, v: Visits) -> None:
         if not is_usable(repeats):
             rungs.lost[name] = _not_finite(repeats, "scored examples", o)
             continue
-        known, each = 0.0, repeats.mean(axis=0)
+        known, each, errors = 0.0, repeats.mean(axis=0), dict[str, Error]()
         if can_correct and (o.method == "difference" or name == "visited"):
             known, each = _mean(recorded, v.rows), each - recorded[s.batch][s.unit]
-        errors = {}
+        if can_correct and o.method == "difference":
+            doubt = why_not_representative(recorded[s.batch], recorded)
+            errors["batches unlike those sampled"] = Error(Variance(0.0, 0.0), doubt, is_sampling=True)
         if repeats.shape[0] > 1:
             by_batch = np.stack([sampling.by_batch(one) for one in repeats])
             noise = variance_of_repeats(by_batch, size=sampling.rows, n_population=sampling.n_visited)

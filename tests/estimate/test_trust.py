@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whygap.errors import InputError
-from whygap.estimate import Variance, estimate_from, is_minor, skewness, variance_of_scores, why_not_reliable
+from whygap.estimate import (
+    Variance,
+    estimate_from,
+    is_minor,
+    skewness,
+    variance_of_scores,
+    why_not_reliable,
+    why_not_representative,
+)
 
 
 class TestSkewness:
@@ -81,6 +89,37 @@ class TestRule:
             doubted += why_not_reliable(y) != ""
         assert covered / 1000 < 0.85
         assert doubted / 1000 > 0.99
+
+
+class TestRepresentative:
+    def test_closed_form_for_three(self):
+        """Two degrees of freedom: chi-square is exponential with mean 2, so that the quantile at 1/1000 is -2 log(0.999)."""
+        edge = (-2.0 * np.log(0.999) / 2.0) ** 0.5
+        known = [-1.0, 1.0] * 500
+        assert why_not_representative([-1.01 * edge, 0.0, 1.01 * edge], known) == ""
+        assert "spread by 0.031, those of all by 1" in why_not_representative([-0.99 * edge, 0.0, 0.99 * edge], known)
+
+    @pytest.mark.parametrize("u", [5, 16, 64])
+    def test_null_one_normal_sample_in_a_thousand_is_doubted(self, u):
+        rng = np.random.default_rng([13, u])
+        known = rng.normal(size=5000)
+        doubted = sum(why_not_representative(rng.choice(known, u, replace=False), known) != "" for _ in range(5000))
+        assert doubted <= 15
+
+    def test_planted_batches_that_differ_are_missed_and_it_is_said(self):
+        known = np.concatenate([np.full(5, 9.0), np.linspace(0.9, 1.1, 195)])
+        assert "spread" in why_not_representative(known[20:180:10], known)
+        assert why_not_representative(known[0:160:10], known) == ""
+
+    def test_equal_scores_hide_nothing(self):
+        assert why_not_representative([0.1] * 6, [0.1] * 60) == ""
+        assert why_not_representative([0.1], [0.1, 4.0]) == ""  # one score has no spread to compare
+
+    @pytest.mark.parametrize(("sampled", "known"), [([], [1.0]), ([1.0], []), ([1.0, float("nan")], [1.0]), ([1.0], [[1.0]])])
+    def test_bad_input_is_named_in_one_line(self, sampled, known):
+        with pytest.raises(InputError, match="scores") as caught:
+            why_not_representative(sampled, known)
+        assert "\n" not in str(caught.value)
 
 
 class TestMinorParts:

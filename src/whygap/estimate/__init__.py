@@ -13,7 +13,7 @@ from whygap.estimate.finite import (
 from whygap.estimate.interval import Variance, add_variances, estimate_from, student_quantile
 from whygap.estimate.noise import variance_of_repeats, variance_of_scores
 from whygap.estimate.scores import LARGEST, check_scores, is_usable
-from whygap.estimate.trust import FEWEST, is_minor, skewness, why_not_reliable
+from whygap.estimate.trust import FEWEST, is_minor, skewness, why_not_reliable, why_not_representative
 
 __all__ = [
     "FEWEST",
@@ -34,4 +34,5 @@ __all__ = [
     "variance_of_repeats",
     "variance_of_scores",
     "why_not_reliable",
+    "why_not_representative",
 ]

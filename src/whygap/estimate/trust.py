@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaincinv
 
 from whygap.estimate.interval import Variance
 from whygap.estimate.scores import check_scores
@@ -13,6 +14,9 @@ FEWEST = 5
 
 MINOR = 0.1
 """A part of a variance below this share can be a few times too small before the sum's interval is a tenth too narrow."""
+
+MISSED = 1000
+"""One in so many samples of a well-behaved population is doubted for missing what others hold."""
 
 
 def skewness(scores: npt.ArrayLike) -> float:
@@ -58,6 +62,35 @@ def why_not_reliable(scores: npt.ArrayLike) -> str:
     if y.size < needed:
         return f"skewness {g1:.1f} wants n >= {needed:.0f}, sampled {y.size}"
     return ""
+
+
+def why_not_representative(sampled: npt.ArrayLike, everything: npt.ArrayLike) -> str:
+    """Return why a sample, shape (u,), of known scores, shape (U,), can't stand for all of them, or an empty string.
+
+    A difference estimate rests on how far the scores of the sample have changed since the visits. Where a few batches at the
+    start of an epoch have changed far more than all others, most samples miss them and get an interval that is far too narrow.
+    The recorded scores tell, as they are known for all. Doubted is what spreads less than one normal sample in `MISSED`.
+
+    Raises
+    ------
+    InputError
+        As `skewness`.
+
+    Examples
+    --------
+    >>> why_not_representative([1.0, 1.1, 0.9, 1.0, 1.1], [9.0] * 10 + [1.0, 1.1, 0.9, 1.0, 1.1] * 20)
+    'the recorded scores of the sampled batches spread by 0.084, those of all by 2.3'
+    """
+    y, known = check_scores(sampled), check_scores(everything)
+    u, spread = y.size, float(known.std())
+    if u < 2 or np.ptp(known) == 0.0:
+        return ""
+    least = (
+        2.0 * float(gammaincinv((u - 1) / 2, 1.0 / MISSED)) / (u - 1)
+    )  # a quantile of chi-square over its degrees of freedom
+    if float(y.var(ddof=1)) >= least * spread**2:
+        return ""
+    return f"the recorded scores of the sampled batches spread by {y.std(ddof=1):.2g}, those of all by {spread:.2g}"
 
 
 def is_minor(part: Variance, total: Variance) -> bool:
