@@ -64,7 +64,8 @@ class Estimate(Record, frozen=True):
         """Return the value and its interval with as many decimals as the interval's half-width bears, two figures of it."""
         if self.low == self.high:
             return f"{self.value:+.4g}"
-        decimals = 1 - math.floor(math.log10((self.high - self.low) / 2))
+        half = abs(self.high / 2 - self.low / 2)
+        decimals = 1 - math.floor(math.log10(half)) if 0.0 < half < math.inf else -1
         if not 0 <= decimals <= 8:
             return f"{self.value:+.3g} [{self.low:+.3g}, {self.high:+.3g}]"
         return f"{self.value:+.{decimals}f} [{self.low:+.{decimals}f}, {self.high:+.{decimals}f}]"

@@ -121,7 +121,7 @@ def test_penalty_on_both_sides(digits, budget):
     model, _, weights = weights_by_epoch(digits, 3, make)
     for epoch, gap in enumerate(callback.epochs):
         model.set_weights(weights[epoch])
-        end = float(sum(model.losses))
+        end = float(keras.ops.convert_to_numpy(sum(model.losses)))
         assert gap.term("penalty_valid").value == pytest.approx(end, rel=1e-5)
         # inside the training loss the penalty is that of the moving weights: between the two ends of the epoch
         start = float(0.01 * np.sum(weights[epoch - 1][0] ** 2)) if epoch else None
