@@ -180,16 +180,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         with session.shield("measuring the epoch"):
             observations, evaluations = self._measure(told)
         if not observations:
-            why = session.run.problems[-1].text if session.run.problems else "the epoch could not be measured"
-            observations = [
-                Observation(
-                    epoch=epoch + 1,
-                    score=Score(),
-                    train_reported=_number(told.get("loss")),
-                    valid_reported=_number(told.get("val_loss")),
-                    notes=(why,),
-                )
-            ]
+            observations = [session.unmeasured(epoch + 1, _number(told.get("loss")), _number(told.get("val_loss")))]
         self._log, self._validated = None, []
         gaps = session.end_epoch(observations, evaluations=evaluations)
         if self._verbose >= 2:

@@ -24,7 +24,7 @@ from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
 from whygap.estimate import is_difference_better
 from whygap.ladder import build_epoch_gap
 from whygap.observation import Method, Observation
-from whygap.records import EpochGap, Estimate, Problem, Run, Verdict, is_finite
+from whygap.records import EpochGap, Estimate, Problem, Run, Score, Verdict, is_finite
 from whygap.store import Store, store_path
 from whygap.verdict import judge
 
@@ -146,6 +146,11 @@ class Session:
         While the loss falls fast, as in a first epoch, the scores at the visits are a worse guide than none.
         """
         return self._methods.get(score, "plain")
+
+    def unmeasured(self, epoch: int, train: float | None, valid: float | None) -> Observation:
+        """Return an epoch of which no more is known than the loss that was reported, with the reason."""
+        why = self.run.problems[-1].text if self.run.problems else "the epoch could not be measured"
+        return Observation(epoch=epoch, score=Score(), train_reported=train, valid_reported=valid, notes=(why,))
 
     def end_epoch(self, observations: Sequence[Observation], *, evaluations: int) -> tuple[EpochGap, ...]:
         """Build the gaps of one epoch, put them on disk in one transaction, and return them."""

@@ -213,7 +213,7 @@ class Meter:
             assert self._log is not None
             observations, evaluations = self._measure(self._log, told_train, told_valid)
         if not observations:
-            observations = [self._unmeasured(told_train, told_valid)]
+            observations = [self._session.unmeasured(self._number, told_train.get("loss"), told_valid.get("loss"))]
         self._log = None
         return self._session.end_epoch(observations, evaluations=evaluations)[0]
 
@@ -381,18 +381,6 @@ class Meter:
 
     def _per_example(self, output: Any, target: Any, rows: int) -> dict[str, Array]:
         return {name: one_per_example(function(output, target), name, rows) for name, function in self._functions.items()}
-
-    def _unmeasured(self, train: dict[str, float], valid: dict[str, float]) -> Observation:
-        """An epoch of which nothing but what the user told is known, with the reason."""
-        problems = self._session.run.problems
-        why = problems[-1].text if problems else "the epoch could not be measured"
-        return Observation(
-            epoch=self._number,
-            score=self._scores[0],
-            train_reported=train.get("loss"),
-            valid_reported=valid.get("loss"),
-            notes=(why,),
-        )
 
 
 def _reusable(loader: Iterable[Any], split: str) -> Iterable[Any]:
