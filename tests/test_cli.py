@@ -137,6 +137,36 @@ def test_a_run_that_diverged_says_so(tmp_path):
     assert "loss is nan" in one_line(whygap("explain", cwd=tmp_path))
 
 
+def test_a_training_that_could_not_be_measured_goes_on_and_explain_says_why(tmp_path):
+    script = """
+import torch
+from whygap.adapters.torch import Meter
+
+class Empty:
+    def __iter__(self):
+        return iter(())
+
+model = torch.nn.Linear(2, 1)
+optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+meter = Meter(model, torch.nn.MSELoss(), valid=Empty())
+for epoch in range(2):
+    for x, y in meter.train([(torch.ones(4, 2), torch.ones(4, 1))] * 3):
+        loss = torch.nn.functional.mse_loss(model(x), y)
+        optimiser.zero_grad(); loss.backward(); optimiser.step()
+        meter.record(loss)
+    print(meter.end_epoch())
+meter.close()
+print("trained")
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WHYGAP")}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "trained" in done.stdout
+    assert done.stderr.count("WhygapWarning") == 1
+    assert "the validation set is empty" in one_line(whygap("explain", cwd=tmp_path))
+
+
 @pytest.mark.parametrize("kind", ["newer", "not a store", "not sqlite"])
 @pytest.mark.parametrize("command", [["explain"], ["demo", "--epochs", "1"], ["runs"]])
 def test_a_store_that_cannot_be_used_is_left_as_it_is(tmp_path, kind, command):

@@ -471,6 +471,27 @@ def test_interrupted_in_mid_epoch(digits, tmp_path):
     fit(model, digits, watcher(), epochs=1)  # the model can be trained again
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_a_fit_that_was_interrupted_between_steps_leaves_nothing_on_the_model(digits, others):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 5:
+                raise KeyboardInterrupt
+
+    old = watcher()
+    model = network()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, digits, old, Stop(), epochs=1)
+    new = watcher()
+    fit(model, digits, *([new] if others else []), epochs=1)
+    assert len(old._log.rows) == 5
+    assert old.run.epochs == ()
+    if others:
+        assert new.epochs[0].term("averaging").estimate.n == 1000
+    fit(model, digits, epochs=1)
+    assert "Tap" not in type(model.train_function).__name__
+
+
 def test_errors_of_the_users_own_data_stay_theirs(digits):
     def batches():
         yield digits.x_train[:32], digits.y_train[:32]

@@ -59,9 +59,15 @@ class Tap:
         self._model, self._name = model, name
         self._before, self._after = before, after
         self.function = getattr(model, name)
+        # Each fit gives the model a new History. A fit that was interrupted between two steps tells its callbacks nothing, and
+        # leaves this tap behind: by the next one it knows that its time is over.
+        self._history = getattr(model, "history", None)
         setattr(model, name, self)
 
     def __call__(self, *arguments: Any) -> Any:
+        if getattr(self._model, "history", None) is not self._history:
+            self.remove()
+            return self.function(*arguments)
         try:
             if len(arguments) == 2:  # JAX: (state, iterator) -> (logs, state)
                 state, batches = arguments[0], Peekable(arguments[1])
