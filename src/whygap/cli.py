@@ -11,6 +11,9 @@ from cyclopts import App, CycloptsError, Parameter
 from whygap import __version__
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from whygap.demo import Demo
     from whygap.records import EpochGap, Run, Verdict
 
 DONE, FAILED_CHECK, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -52,7 +55,7 @@ def demo(
         _train(trial, console)
     except KeyboardInterrupt:
         code = INTERRUPTED
-    if code == INTERRUPTED and not _has_epochs(trial):
+    if code == INTERRUPTED and trial.n_measured == 0:
         raise KeyboardInterrupt
     run, verdict = trial.run, trial.explain()
     if json:
@@ -166,13 +169,9 @@ def _check_writable(path: Path) -> None:
         raise InputError(f"the folder {path.absolute().parent} doesn't exist: name another file with --output")
 
 
-def _train(trial: object, console: object) -> None:
-    from rich.console import Console
+def _train(trial: Demo, console: Console) -> None:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from whygap.demo import Demo
-
-    assert isinstance(trial, Demo) and isinstance(console, Console)  # noqa: PT018 - for the type checker
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(f"Epoch 1 of {trial.n_epochs}", total=None)
@@ -182,17 +181,6 @@ def _train(trial: object, console: object) -> None:
             bar.update(task, completed=done, total=total, description=f"Epoch {epoch} of {trial.n_epochs}")
 
         trial.train(show)
-
-
-def _has_epochs(trial: object) -> bool:
-    from whygap.demo import Demo
-    from whygap.errors import InputError
-
-    assert isinstance(trial, Demo)
-    try:
-        return bool(trial.run.epochs)
-    except InputError:
-        return False
 
 
 def _first_middle_last(run: Run, score: str | None = None) -> list[EpochGap]:
@@ -219,7 +207,7 @@ def _print_json(run: Run, verdict: Verdict, source: str) -> None:
     print(run_as_json(run, verdict, source=source).decode())
 
 
-def _console(*, stderr: bool = False):  # type: ignore[no-untyped-def]
+def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)

@@ -104,8 +104,22 @@ class Demo:
 
     @property
     def run(self) -> Run:
-        """The run so far."""
+        """The run so far.
+
+        Raises
+        ------
+        InputError
+            If the training has not begun.
+        """
         return self.callback.run
+
+    @property
+    def n_measured(self) -> int:
+        """Epochs that have been measured; 0 before the training has begun."""
+        try:
+            return len(self.run.of())
+        except InputError:
+            return 0
 
     @property
     def n_unsaved(self) -> int:
