@@ -20,7 +20,7 @@ WHYGAP = Path(sys.executable).with_name("whygap")
 
 
 def whygap(*arguments, cwd, **options):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("WHYGAP")} | {"COLUMNS": "100"}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WHYGAP")} | {"COLUMNS": "80"}
     return subprocess.run(
         [str(WHYGAP), *map(str, arguments)],
         cwd=cwd,
@@ -66,7 +66,7 @@ def test_explain_and_report_and_runs(demo):
     assert shown.returncode == 0
     assert "averaging" in shown.stdout
     run_id = json.loads(whygap("runs", "--json", cwd=folder).stdout)[0]["id"]
-    assert run_id in whygap("runs", cwd=folder).stdout
+    assert run_id in whygap("runs", cwd=folder).stdout  # unbroken, to be copied
     found = json.loads(whygap("explain", run_id[:-2], "--json", cwd=folder).stdout)
     assert list(found)[:5] == ["schema", "run", "source", "score", "epochs"]
     assert found["run"] == run_id

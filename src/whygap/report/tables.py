@@ -45,9 +45,9 @@ def print_runs(console: Console, summaries: Iterable[RunSummary]) -> None:
         Anything with a run's id, source, started, finished, epochs, scores and problems; a `Run` will do.
     """
     table = _table()
-    for title in ("run", "source"):
-        table.add_column(title, overflow="fold")
-    table.add_column("started", no_wrap=True)
+    table.add_column("run", no_wrap=True, overflow="fold")  # to be copied in one go
+    table.add_column("source", overflow="fold")
+    table.add_column("started", overflow="fold")
     table.add_column("epochs", justify="right")
     table.add_column("scores", overflow="fold")
     table.add_column("state", overflow="fold")
