@@ -92,6 +92,7 @@ def run(digits, metered, *, workers=0, epochs=3, before=None):
     digest.update(torch.get_rng_state().numpy().tobytes() + repr(random.getstate()).encode())
     digest.update(np.random.get_state()[1].tobytes())  # noqa: NPY002
     if meter:
+        meter.explain()
         meter.close()
     return digest.hexdigest(), meter
 
@@ -151,12 +152,14 @@ PLANTED = [
     (whygap.adapters.torch.Meter, "_probe", fails_in_the_middle),
     (whygap.adapters.torch.Meter, "_score_visit", fails),
     (whygap.adapters.torch.Meter, "_measure", fails),
+    (whygap.adapters.epoch.EpochLog, "__init__", fails),
     (whygap.adapters.epoch.EpochLog, "wants", fails_in_bookkeeping),
     (whygap.adapters.epoch.EpochLog, "sample", fails),
     (whygap.adapters.reservoir.Reservoir, "keep", fails_in_bookkeeping),
     (whygap.adapters.session, "build_epoch_gap", fails),
     (whygap.adapters.session, "is_difference_better", fails),
     (whygap.adapters.session, "Store", fails),
+    (whygap.adapters.session, "judge", fails),
 ]
 
 

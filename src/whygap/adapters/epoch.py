@@ -110,6 +110,7 @@ class Rescored:
 
     eval_mode: list[Scored]
     train_mode: list[list[Scored]] | None  # None: the mode makes no difference
+    n_scored: int  # examples, in all passes together
 
 
 def rescore(sample: Sequence[tuple[int, Held]], probe: Probe, *, is_exact: bool) -> Rescored:
@@ -123,16 +124,19 @@ def rescore(sample: Sequence[tuple[int, Held]], probe: Probe, *, is_exact: bool)
     n_checked = len(batches) if is_exact else min(CHECKED_BATCHES, len(batches))
     first = [probe(b, True) for b in batches[:n_checked]]
     if all(_is_same(a, b) for a, b in zip(in_eval, first, strict=False)):
-        return Rescored(eval_mode=in_eval, train_mode=None)
+        return Rescored(eval_mode=in_eval, train_mode=None, n_scored=_count(in_eval) + _count(first))
     first += [probe(b, True) for b in batches[n_checked:]]
     repeats = [first] + [[probe(b, True) for b in batches] for _ in range(REPEATS - 1)]
-    return Rescored(eval_mode=in_eval, train_mode=repeats)
+    return Rescored(eval_mode=in_eval, train_mode=repeats, n_scored=_count(in_eval) + sum(map(_count, repeats)))
 
 
-def count_evaluations(log: EpochLog, rescored: Rescored, *splits: ValidScored | None) -> int:
+def count_evaluations(rescored: Rescored, *splits: ValidScored | None) -> int:
     """Return the number of examples that were scored at the end of the epoch."""
-    sampled = sum(log.rows[i] for i, _ in log.sample())
-    return sampled * (1 + len(rescored.train_mode or [])) + sum(sum(s.rows) for s in splits if s is not None)
+    return rescored.n_scored + sum(sum(s.rows) for s in splits if s is not None)
+
+
+def _count(scored: Sequence[Scored]) -> int:
+    return sum(len(next(iter(s.scores.values()))) for s in scored)
 
 
 def _is_same(a: Scored, b: Scored) -> bool:

@@ -160,8 +160,9 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         session = self._watching()
         session.begin_epoch(epoch + 1)
-        self._log = EpochLog(epoch + 1, self._budget, self._seed)
-        self._validated = []
+        self._log, self._validated = None, []
+        with session.shield("starting an epoch"):
+            self._log = EpochLog(epoch + 1, self._budget, self._seed)
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if not self._is_fitting or self._valid is not None:
@@ -274,7 +275,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
             observations.append(
                 observe(score, log, reported, rescored=rescored, valid=valid_side, fresh=fresh_side, method=method)
             )
-        return observations, count_evaluations(log, rescored, valid_side, fresh_side)
+        return observations, count_evaluations(rescored, valid_side, fresh_side)
 
     def _reported(self, name: str, log: EpochLog, told: dict[str, Any], valid_side: ValidScored) -> Reported:
         """Keras's side: the mean over rows of the batches' losses, each with its regularisation and sample weights inside."""

@@ -24,7 +24,7 @@ from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
 from whygap.estimate import is_difference_better
 from whygap.ladder import build_epoch_gap
 from whygap.observation import Method, Observation
-from whygap.records import EpochGap, Estimate, Problem, Run, Score, Verdict, is_finite
+from whygap.records import EpochGap, Estimate, Overfitting, Problem, Run, Score, Verdict, is_finite
 from whygap.store import Store, store_path
 from whygap.verdict import judge
 
@@ -92,7 +92,7 @@ class Session:
         A failure is told once for each thing that was being done and each text, and what fails in its wake within the same
         epoch isn't told at all. KeyboardInterrupt and SystemExit pass: they are the user's. The user's random state is
         restored, but for what is `is_light`: bookkeeping done at every batch, which draws nothing, and for which copies of the
-        states (some 30 us) would be most of the cost.
+        states would be most of the cost.
         """
         began = time.perf_counter()
         try:
@@ -187,8 +187,14 @@ class Session:
             self._store = None
 
     def verdict(self, score: str | None = None) -> Verdict:
-        """Return the verdict on the run so far."""
-        return judge(self.run, score=score)
+        """Return the verdict on the run so far; where it fails, one that says so: a model may still have to be saved."""
+        with self.shield("explaining the run"):
+            return judge(self.run, score=score)
+        why = self.run.problems[-1].text
+        unknown = Overfitting(state="cannot_tell", since_epoch=None, evidence="Whether it overfits can't be told.")
+        return Verdict(
+            score=Score(name=score or "loss"), headline="The run could not be explained.", overfitting=unknown, warnings=(why,)
+        )
 
     def _save(self) -> None:
         """Write what is not yet on disk, oldest first; what fails stays in memory and is tried again with the next epoch."""

@@ -153,7 +153,8 @@ class Meter:
         loader : iterable
             Anything that can be walked once: a DataLoader, a list, a generator.
         """
-        self._begin_epoch()
+        with self._session.shield("starting an epoch"):
+            self._begin_epoch()
         for batch in loader:
             visit = None
             with self._session.shield("seeing a batch", is_light=True):
@@ -206,10 +207,10 @@ class Meter:
             In the loss's unit, valid - train. Already on disk.
         """
         told_train, told_valid = dict(train or {}), dict(valid or {})
-        if self._log is None:  # end_epoch() without train(): an epoch without batches, and it will say so
-            self._begin_epoch()
         observations, evaluations = list[Observation](), 0
         with self._session.shield("measuring the epoch"):
+            if self._log is None:  # end_epoch() without train(): an epoch without batches, and it will say so
+                self._begin_epoch()
             assert self._log is not None
             observations, evaluations = self._measure(self._log, told_train, told_valid)
         if not observations:
@@ -236,9 +237,9 @@ class Meter:
 
     def _begin_epoch(self) -> None:
         self._number += 1
-        self._log = EpochLog(self._number, self._budget, self._seed)
-        self._modes = {}
+        self._log, self._modes = None, {}
         self._session.begin_epoch(self._number)
+        self._log = EpochLog(self._number, self._budget, self._seed)
 
     def _see(self, batch: Any) -> torch.utils.hooks.RemovableHandle | None:
         """Count the batch; if it is sampled, hold it and have the model's next output scored: that is its visit."""
@@ -308,7 +309,7 @@ class Meter:
             observations.append(
                 observe(score, log, reported, rescored=rescored, valid=valid_side, fresh=fresh_side, method=method)
             )
-        return observations, count_evaluations(log, rescored, valid_side, fresh_side)
+        return observations, count_evaluations(rescored, valid_side, fresh_side)
 
     def _reported(
         self,

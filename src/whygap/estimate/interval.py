@@ -44,7 +44,7 @@ def student_quantile(level: float, df: float | None) -> float:
         return float(ndtri(0.5 + level / 2))
     if not df > 0:
         raise InputError(f"degrees of freedom must be above 0, not {df}")
-    # scipy.special rather than scipy.stats: the same quantile, 1.4 s less to import.
+    # scipy.special rather than scipy.stats: the same quantile, and much less to import.
     return float(stdtrit(df, 0.5 + level / 2))
 
 
