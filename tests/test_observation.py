@@ -8,6 +8,7 @@ from whygap.observation import Observation, Sample, Valid, Visits, check_observa
 from whygap.records import Score
 
 NAN = float("nan")
+UNITS = np.array([0, 0, 0, 0, 1, 1])
 
 
 def visits(**changed):
@@ -38,6 +39,20 @@ def test_what_fits_passes():
     check_observation(observation())
     check_observation(observation(sample=None, visits=None, valid=None, fresh=None, train_reported=None, valid_reported=None))
     check_observation(observation(visits=visits(weight=np.array([0.0, 0.0, 1.0]), penalty=np.array([NAN, 0.1, NAN]))))
+
+
+def test_a_sample_in_part_and_one_from_each_block_pass():
+    check_observation(observation(sample=sample(unit=np.array([0, 0, 1]), on_rung={"eval_mode": np.zeros((1, 3))})))
+    check_observation(observation(sample=sample(first=np.array([0, 1]))))
+    check_observation(observation(sample=sample(first=np.array([0, 2]))))
+
+
+def test_a_rung_that_was_looked_at_in_some_batches_passes():
+    check_observation(observation(sample=sample(on_rung={"after_update": np.array([[0.1, 0.2, 0.1, 0.3, NAN, NAN]])})))
+
+
+def test_validation_scores_that_are_means_of_batches_pass():
+    check_observation(observation(valid=Valid(score=np.array([1.0, 2.0]), n=10, rows=np.array([6, 4]))))
 
 
 def test_a_sample_of_no_batches_passes():
@@ -77,8 +92,16 @@ FAULTS = {
     "a batch that was not visited": ({"sample": sample(batch=np.array([0, 3]))}, "among the 3 visited"),
     "a batch before the first": ({"sample": sample(batch=np.array([-1, 2]))}, "batch of the sample"),
     "batches that are no indices": ({"sample": sample(batch=np.array([0.0, 2.0]))}, "batch of the sample"),
-    "half a batch": ({"sample": sample(unit=np.array([0, 0, 1, 1]), on_rung={})}, "as a whole"),
-    "an example of no batch": ({"sample": sample(unit=np.array([0, 0, 0, 0, 1, 2]))}, "as a whole"),
+    "a batch of which nothing was scored": ({"sample": sample(unit=np.zeros(4, dtype=int), on_rung={})}, "at least one scored"),
+    "more examples than rows": ({"sample": sample(unit=np.array([0, 0, 0, 1, 1, 1]))}, "no more than it has rows"),
+    "an example of no batch": ({"sample": sample(unit=np.array([0, 0, 0, 0, 1, 2]))}, "at least one scored"),
+    "a batch outside its block": ({"sample": sample(first=np.array([0, 0]))}, "block of visits"),
+    "a block of another's batch": (
+        {"sample": sample(batch=np.array([1, 2]), unit=UNITS, first=np.array([0, 1]))},
+        "block of visits",
+    ),
+    "visits in no block": ({"sample": sample(batch=np.array([1, 2]), unit=UNITS, first=np.array([1, 2]))}, "block of visits"),
+    "blocks of another number": ({"sample": sample(first=np.array([0]))}, "block of visits"),
     "examples that are no indices": ({"sample": sample(unit=np.zeros(6))}, "unit of the sample"),
     "2-d examples": ({"sample": sample(unit=np.zeros((1, 6), dtype=int))}, "unit of the sample"),
     "scores without an axis of repeats": ({"sample": sample(on_rung={"eval_mode": np.zeros(6)})}, "rung eval_mode"),
@@ -87,6 +110,15 @@ FAULTS = {
     "no validation score": ({"valid": Valid(score=np.zeros(0), n=3)}, "0 validation scores"),
     "more scores than validation examples": ({"valid": Valid(score=np.zeros(4), n=3)}, "4 validation scores"),
     "2-d validation scores": ({"valid": Valid(score=np.zeros((2, 1)), n=3)}, "validation scores of shape"),
+    "rows of other validation scores": (
+        {"valid": Valid(score=np.ones(2), n=9, rows=np.array([3, 3, 3]))},
+        "rows of the validation",
+    ),
+    "more rows than validation examples": (
+        {"valid": Valid(score=np.ones(2), n=9, rows=np.array([5, 5]))},
+        "10 validation scores",
+    ),
+    "a validation score of no rows": ({"valid": Valid(score=np.ones(2), n=9, rows=np.array([5, 0]))}, "rows of the validation"),
     "2-d fresh scores": ({"fresh": np.zeros((2, 1))}, "fresh scores"),
     "a level in per cent": ({"level": 95.0}, "level"),
     "no level": ({"level": NAN}, "level"),

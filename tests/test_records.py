@@ -53,6 +53,16 @@ def test_terms_and_rungs_are_found_by_name():
     )
 
 
+def test_parts_are_terms_with_a_name_and_survive_storage():
+    parts = tuple(
+        Term(cause="mode", name=name, estimate=Estimate(value=x, low=x, high=x)) for name, x in (("a", 0.1), ("b", 0.2))
+    )
+    whole = Term(cause="mode", estimate=Estimate(value=0.3, low=0.2, high=0.4, se=0.05, df=9.0, skew=0.2), parts=parts)
+    assert [p.value for p in whole.parts] == [0.1, 0.2]
+    assert msgspec.json.decode(msgspec.json.encode(whole), type=Term) == whole
+    assert Term(cause="mode", estimate=whole.estimate).parts == ()
+
+
 def test_a_run_gives_the_epochs_of_each_score():
     run = Run(
         id="r", source="s", started="t", epochs=(an_epoch(1), an_epoch(1, "accuracy"), an_epoch(2), an_epoch(2, "accuracy"))

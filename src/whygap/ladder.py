@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from whygap.estimate import add_variances, estimate_from, is_minor
-from whygap.observation import Observation, check_observation
-from whygap.records import Cause, EpochGap, Estimate, NotMeasured, Rung, RungName, Term
-from whygap.rungs import Level, Rungs, Sampling, measure_rungs
+from whygap.observation import Observation
+from whygap.parts import split_term
+from whygap.records import Cause, EpochGap, NotMeasured, Rung, RungName, Term
+from whygap.rungs import Level, Rungs, measure_rungs
 
 LADDER: tuple[tuple[RungName, Cause | None], ...] = (
     ("reported", None),
@@ -35,7 +35,7 @@ OPTIONAL: tuple[RungName, ...] = ("clean_view", "valid_criterion", "valid_weight
 """The rungs that need a view, a criterion or weights which only the user can name: where nobody did, they don't apply."""
 
 
-def build_epoch_gap(observation: Observation) -> EpochGap:
+def build_epoch_gap(observation: Observation, rungs: Rungs | None = None) -> EpochGap:
     """Split the reported gap of one epoch into terms.
 
     Answers "which rung of the ladder did the two scores part at, and by how much?". It does not tell why a term is what it is.
@@ -44,6 +44,8 @@ def build_epoch_gap(observation: Observation) -> EpochGap:
     ----------
     observation : Observation
         Scores in the unit of `observation.score`. What isn't finite counts as not measured.
+    rungs : Rungs, optional
+        What `measure_rungs` gives for it, where that is at hand.
 
     Returns
     -------
@@ -58,11 +60,10 @@ def build_epoch_gap(observation: Observation) -> EpochGap:
         If the arrays of the observation don't fit one another.
     """
     o = observation
-    check_observation(o)
-    rungs = measure_rungs(o)
+    rungs = rungs or measure_rungs(o)
     measured, terms, not_measured = _climb(o, rungs)
     first, last = rungs.levels.get("reported"), rungs.levels.get("valid_reported")
-    gap = _between(first, last, rungs.sampling, o.level) if first and last else None
+    gap = rungs.between(first, last, o.level) if first and last else None
     return EpochGap(
         epoch=o.epoch,
         score=o.score,
@@ -95,7 +96,7 @@ def _climb(o: Observation, rungs: Rungs) -> tuple[list[Rung], list[Term], dict[C
                 hidden.append(cause)
                 missing.setdefault(cause, rungs.lost.get(name, "it was not measured"))
             continue
-        measured.append(Rung(name=name, estimate=_between(None, here, rungs.sampling, o.level)))
+        measured.append(Rung(name=name, estimate=rungs.between(None, here, o.level)))
         if cause is None:
             pass
         elif hidden:
@@ -104,7 +105,8 @@ def _climb(o: Observation, rungs: Rungs) -> tuple[list[Rung], list[Term], dict[C
         elif above is None:
             missing.setdefault(cause, rungs.lost["reported"])
         elif cause not in missing:
-            terms.append(Term(cause=cause, estimate=_between(above, here, rungs.sampling, o.level)))
+            estimate = rungs.between(above, here, o.level)
+            terms.append(Term(cause=cause, estimate=estimate, parts=split_term(cause, estimate, o, rungs)))
         above, hidden = here, []
     return measured, terms, missing
 
@@ -122,26 +124,3 @@ def _applicable(o: Observation, rungs: Rungs) -> Iterator[tuple[RungName, Cause 
             continue
         elif name not in OPTIONAL or name in rungs.levels or name in rungs.lost or cause in o.not_measured:
             yield name, cause
-
-
-def _between(above: Level | None, here: Level, sampling: Sampling | None, level: float) -> Estimate:
-    """Return the difference of two rungs, or the rung itself with `above` None."""
-    above = above or Level(0.0)
-    errors = {s: here.errors.get(s) or above.errors[s] for s in sorted(here.errors.keys() ^ above.errors.keys())}
-    if sampling is not None and not sampling.is_whole and here.each is not above.each:
-        zero = 0.0 * sampling.unit
-        change = (zero if here.each is None else here.each) - (zero if above.each is None else above.each)
-        errors["batches that were not sampled"] = sampling.error_of_mean(change)
-    total = add_variances(e.variance for e in errors.values())
-    doubts = dict.fromkeys(e.doubt for e in errors.values() if e.doubt and not is_minor(e.variance, total))
-    is_sampled = any(e.is_sampling for e in errors.values())
-    noise = "" if is_sampled or not errors else f"every example was scored; the interval is the noise of {' and '.join(errors)}"
-    return estimate_from(
-        here.value - above.value,
-        total,
-        level=level,
-        n=max(here.n, above.n),
-        how="sampled" if is_sampled else "exact",
-        not_reliable="; ".join(doubts),
-        why=noise,
-    )

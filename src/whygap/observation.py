@@ -18,7 +18,7 @@ from whygap.records import Cause, RungName, Score
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Method = Literal["plain", "difference"]
+Method = Literal["plain", "difference", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,22 +49,27 @@ class Visits:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """Some of the epoch's batches (or all), with the scores of their examples on the rungs that were evaluated.
+    """Some of the epoch's batches (or all), and some of the examples of each (or all), with their scores on several rungs.
 
     Parameters
     ----------
     batch : array of shape (u,)
-        Index of every sampled batch among the visits.
+        Index of every sampled batch among the visits, in order.
     unit : array of shape (n,)
-        For every sampled example, the index of its batch within `batch`.
+        For every sampled example, the index of its batch within `batch`. Within a batch they are a simple random sample.
     on_rung : mapping
         From the rung's name to scores of shape (k, n): k repeats of every example, k > 1 only where the evaluation is random.
-        "visited" holds the scores at the visit.
+        "visited" holds the scores at the visit; "after_update" those right after the step on the example's own batch, or
+        where only some of that are sampled, those at the visit moved by as much as the batch's mean; NaN where nobody looked.
+    first : array of shape (u,), optional
+        Where the visits were cut into blocks and one batch was drawn from each: the index of each block's first visit, so that
+        `first[0]` is 0. None: the batches are a simple random sample of all visits.
     """
 
     batch: Ints
     unit: Ints
     on_rung: Mapping[RungName, Array]
+    first: Ints | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,9 +79,12 @@ class Valid:
     Parameters
     ----------
     score : array of shape (m,)
-        Per-example scores in eval mode, of all `n` examples or of a simple random sample of them.
+        Scores in eval mode: of all `n` examples, of a simple random sample of them, or means of batches of them.
     n : int
         Size of the validation set.
+    rows : array of shape (m,), optional
+        Examples behind each of `score`; by default 1. Batches should be drawn at random from the set, as they are where it is
+        shuffled: if it is sorted, their means differ more than chance would have it and the interval is too wide.
     mean : float, optional
         The plain mean over all `n` examples where it is known from elsewhere; by default the mean of `score`.
     penalty : float, optional
@@ -85,6 +93,7 @@ class Valid:
 
     score: Array
     n: int
+    rows: Ints | None = None
     mean: float | None = None
     penalty: float | None = None
 
@@ -95,7 +104,8 @@ class Observation:
 
     `train_reported` and `valid_reported` are the numbers that the user sees, None where there are none. `absent` are the causes
     that can't apply in this run, `not_measured` those that could not be looked at, with the reason. `fresh`, of shape (f,), are
-    scores of training-like examples that were never trained on. `method` is how sampled rungs are estimated.
+    scores of training-like examples that were never trained on. `method` is how sampled rungs are estimated. `bounds` are the
+    lowest and the highest that the score can be, such as 0 and 1 for accuracy.
     """
 
     epoch: int
@@ -110,6 +120,7 @@ class Observation:
     not_measured: Mapping[Cause, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     method: Method = "difference"
+    bounds: tuple[float, float] | None = None
     level: float = 0.95
     spent_s: float = 0.0
     evaluations: int = 0
@@ -138,8 +149,12 @@ def _faults(o: Observation) -> Iterator[str]:
             yield "a sample without the visits that it was drawn from"
         else:
             yield from _faults_of_sample(o.sample, o.visits)
-    if o.valid is not None and (o.valid.score.ndim != 1 or not 0 < o.valid.score.size <= o.valid.n):
-        yield f"{o.valid.score.size} validation scores of shape {o.valid.score.shape} for {o.valid.n} examples"
+    if o.valid is not None:
+        behind = o.valid.score.size if o.valid.rows is None else int(o.valid.rows.sum())
+        if o.valid.score.ndim != 1 or not 0 < behind <= o.valid.n:
+            yield f"{behind} validation scores of shape {o.valid.score.shape} for {o.valid.n} examples"
+        if o.valid.rows is not None and (o.valid.rows.shape != o.valid.score.shape or not (o.valid.rows > 0).all()):
+            yield f"rows of the validation scores have shape {o.valid.rows.shape}, scores have {o.valid.score.shape}"
     if o.fresh is not None and o.fresh.ndim != 1:
         yield f"fresh scores must have shape (f,), got {o.fresh.shape}"
 
@@ -161,8 +176,13 @@ def _faults_of_sample(s: Sample, v: Visits) -> Iterator[str]:
             yield f"{name} of the sample must be a 1-d array of indices, got {array.dtype} of shape {array.shape}"
     if s.batch.size != np.unique(s.batch).size or s.batch.max(initial=-1) >= v.rows.size:
         yield f"sampled batches must be distinct and among the {v.rows.size} visited"
-    if not np.array_equal(np.bincount(s.unit, minlength=s.batch.size), v.rows[s.batch]):
-        yield "a sampled batch must be scored as a whole"
+    counts = np.bincount(s.unit, minlength=s.batch.size)
+    if counts.size != s.batch.size or not ((counts > 0) & (counts <= v.rows[s.batch])).all():
+        yield "a sampled batch must have at least one scored example, and no more than it has rows"
+    if s.first is not None:
+        ends = np.append(s.first[1:], v.rows.size)
+        if s.first.shape != s.batch.shape or s.first[0] != 0 or not ((s.first <= s.batch) & (s.batch < ends)).all():
+            yield "every block of visits must hold the one batch that was drawn from it"
     for rung, scores in s.on_rung.items():
         if scores.ndim != 2 or scores.shape[0] == 0 or scores.shape[1] != s.unit.size:
             yield f"scores on rung {rung} have shape {scores.shape}, expected (k, {s.unit.size})"

@@ -20,6 +20,7 @@ How = Literal["exact", "sampled", "inferred", "bounded", "not_measured"]
 RungName = Literal[
     "reported", "data", "visited", "end_weights", "eval_mode", "clean_view", "valid_criterion",
     "valid_weights", "fresh", "valid", "valid_reduced", "valid_reported",
+    "after_update", "without_dropout", "without_batch_norm",
 ]  # fmt: skip
 OverfittingState = Literal["no", "yes", "cannot_tell"]
 
@@ -44,9 +45,9 @@ class Score(Record, frozen=True):
 class Estimate(Record, frozen=True):
     """A value in the score's unit with its interval at `level`.
 
-    `se` and `df` are the standard error and the degrees of freedom behind the interval (None: normal), so that the interval
-    can be had at any other level. `n` counts the examples evaluated. `why` holds the threshold behind `reliable`, or how a
-    value was come by.
+    `se`, `df` (None: normal) and `skew` are the standard error, the degrees of freedom and the skewness of the error behind
+    the interval, so that it can be had at any other level. `n` counts the examples evaluated. `why` holds the threshold behind
+    `reliable`, or how a value was come by.
     """
 
     value: float
@@ -55,6 +56,7 @@ class Estimate(Record, frozen=True):
     level: float = 0.95
     se: float = 0.0
     df: float | None = None
+    skew: float = 0.0
     n: int = 0
     how: How = "exact"
     reliable: bool = True
@@ -64,11 +66,19 @@ class Estimate(Record, frozen=True):
         """Return the value and its interval with as many decimals as the interval's half-width bears, two figures of it."""
         if self.low == self.high:
             return f"{self.value:+.4g}"
-        half = abs(self.high / 2 - self.low / 2)
-        decimals = 1 - math.floor(math.log10(half)) if 0.0 < half < math.inf else -1
-        if not 0 <= decimals <= 8:
-            return f"{self.value:+.3g} [{self.low:+.3g}, {self.high:+.3g}]"
-        return f"{self.value:+.{decimals}f} [{self.low:+.{decimals}f}, {self.high:+.{decimals}f}]"
+        return f"{self.value:{_form(self.low, self.high)}} {bounds(self.low, self.high)}"
+
+
+def bounds(low: float, high: float) -> str:
+    """Return an interval with as many decimals as its half-width bears, two figures of it."""
+    form = _form(low, high)
+    return f"[{low:{form}}, {high:{form}}]"
+
+
+def _form(low: float, high: float) -> str:
+    half = abs(high / 2 - low / 2)
+    decimals = 1 - math.floor(math.log10(half)) if 0.0 < half < math.inf else -1
+    return f"+.{decimals}f" if 0 <= decimals <= 8 else "+.3g"
 
 
 class Rung(Record, frozen=True):
@@ -79,10 +89,15 @@ class Rung(Record, frozen=True):
 
 
 class Term(Record, frozen=True):
-    """The difference between two neighbouring rungs, later minus earlier: what one cause adds to the gap, with its sign."""
+    """The difference between two neighbouring rungs, later minus earlier: what one cause adds to the gap, with its sign.
+
+    `parts` add up to it. A part has the cause of its term and a `name` of its own: "time lag" and "own update" in averaging,
+    "dropout", "batch norm" and "other" in mode.
+    """
 
     cause: Cause
     estimate: Estimate
+    name: str = ""
     parts: tuple[Term, ...] = ()
 
     @property
@@ -168,12 +183,27 @@ class Run(Record, frozen=True):
         return tuple(e for e in self.epochs if e.score.name == name)
 
 
+class Look(Record, frozen=True):
+    """One epoch's look at how much better the training examples score than unseen ones.
+
+    `estimate` is the term `cause`, with its interval for this epoch alone. `low` and `high` bound it at the level that pays for
+    looking after every epoch: all such intervals of a run hold together with the probability `estimate.level` or more.
+    """
+
+    epoch: int
+    cause: Cause
+    estimate: Estimate
+    low: float
+    high: float
+
+
 class Overfitting(Record, frozen=True):
     """Whether the run overfits, since which epoch, and the evidence: the answer in words, a colon, the numbers behind it."""
 
     state: OverfittingState
     since_epoch: int | None
     evidence: str
+    looks: tuple[Look, ...] = ()
 
 
 class RankedCause(Record, frozen=True):
@@ -194,12 +224,14 @@ class Verdict(Record, frozen=True):
     causes: tuple[RankedCause, ...] = ()
     cannot_tell: tuple[NotMeasured, ...] = ()
     warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [self.headline, self.overfitting.evidence]
         lines += [f"- {c.sentence} {c.advice}".rstrip() for c in self.causes]
         lines += [f"- {m.cause}: cannot be told: {m.why}" for m in self.cannot_tell]
         lines += [f"! {w}" for w in self.warnings]
+        lines += [f"({r})" for r in self.remarks]
         return "\n".join(line for line in lines if line)
 
 

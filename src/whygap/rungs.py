@@ -15,30 +15,53 @@ import numpy.typing as npt
 
 from whygap.estimate import (
     FEWEST,
-    Variance,
+    Design,
+    Moments,
+    add_moments,
+    draw_design,
+    error_of_draw,
+    estimate_bounded,
+    estimate_from,
+    is_minor,
     is_usable,
-    variance_of_mean,
-    variance_of_repeats,
-    variance_of_scores,
+    student_quantile,
     why_not_reliable,
     why_not_representative,
 )
-from whygap.observation import Array, Ints, Observation, Valid, Visits
-from whygap.records import RungName
+from whygap.observation import Array, Method, Observation, Sample, Valid, Visits, check_observation
+from whygap.records import Estimate, RungName
 
-RESCORED: tuple[RungName, ...] = ("end_weights", "eval_mode", "clean_view", "valid_criterion", "valid_weights")
+RESCORED: tuple[RungName, ...] = (
+    "end_weights",
+    "without_dropout",
+    "without_batch_norm",
+    "eval_mode",
+    "clean_view",
+    "valid_criterion",
+    "valid_weights",
+)
 """The rungs that score the sampled examples anew at the end of the epoch."""
 
 VALIDATION_DRAW = "a finite validation set"
 FRESH_DRAW = "a finite fresh set"
 
+DOMINANT = 0.8
+"""From this share of the variance on, all other errors together widen an interval by an eighth at most."""
+
+ENOUGH = 4000
+"""Examples that an interval by bounds is made from: its time and memory grow with them."""
+
+FEWEST_FOR_REGRESSION = 8
+"""A regression on the visit's score wants this many batches, one on the position in the epoch as well half as many again."""
+
 
 class Error(NamedTuple):
-    """What lies between a rung's value and the truth; `doubt` says why its variance can't be trusted, if so."""
+    """What lies between a rung's value and the truth; `doubt` says why its moments can't be trusted, if so."""
 
-    variance: Variance
+    moments: Moments
     doubt: str = ""
     is_sampling: bool = False  # a full pass would remove it
+    is_bounded: bool = False  # told by the score's bounds, as the sample shows no spread
 
 
 @dataclass(frozen=True)
@@ -53,28 +76,35 @@ class Level:
 
 @dataclass(frozen=True)
 class Sampling:
-    """The sampled batches: their rows (u,), the one that each sampled example is in (n,), and how many were visited in all."""
+    """The sampled batches and examples, and how a mean over all visited ones is made of them."""
 
-    rows: Array
-    unit: Ints
-    n_visited: int
+    design: Design
+    bounds: tuple[float, float] | None = None
 
     @property
     def is_whole(self) -> bool:
-        return self.rows.size == self.n_visited
-
-    def by_batch(self, each: Array) -> Array:
-        """Return the mean of `each` in every sampled batch, (u,)."""
-        means: Array = np.bincount(self.unit, weights=each) / self.rows
-        return means
+        return self.design.is_whole
 
     def error_of_mean(self, each: Array) -> Error:
-        """Return how far the mean of `each` is from what all visited batches would give."""
-        means = self.by_batch(each)
-        doubt = why_not_reliable(means if means.size < FEWEST else each)
-        if means.size == 1:
-            return Error(Variance(0.0, 0.0), doubt, is_sampling=True)
-        return Error(variance_of_mean(means, size=self.rows, n_population=self.n_visited), doubt, is_sampling=True)
+        """Return how far the estimated mean of `each` is from what all visited examples would give."""
+        error = self.design.error(each)
+        units = self.design.weight.size
+        if self.bounds is not None and np.ptp(each) == 0.0 and units >= self.fewest:
+            return Error(self._error_by_bounds(each, self.bounds), is_sampling=True, is_bounded=True)
+        doubt = why_not_reliable(each if units >= self.fewest else np.arange(units), error)
+        return Error(error, doubt, is_sampling=True)
+
+    def _error_by_bounds(self, each: Array, bounds: tuple[float, float]) -> Moments:
+        """Return an error as large as the bounds of a score allow of which all sampled examples show the same change."""
+        width = bounds[1] - bounds[0]
+        n_population = round(each.size / self.design.share)
+        e = estimate_bounded(each[:ENOUGH], lowest=-width, highest=width, n_population=n_population)
+        return Moments((max(e.high - e.value, e.value - e.low) / student_quantile(e.level, None)) ** 2)
+
+    @property
+    def fewest(self) -> int:
+        """Units that an interval wants: none where each was sampled, and only their examples weren't."""
+        return 0 if (self.design.fraction >= 1.0).all() else FEWEST
 
 
 @dataclass(frozen=True)
@@ -85,12 +115,59 @@ class Rungs:
     levels: dict[RungName, Level] = field(default_factory=dict)
     lost: dict[RungName, str] = field(default_factory=dict)
 
+    def between(self, above: Level | None, here: Level, level: float) -> Estimate:
+        """Return the difference of two rungs, or the rung itself with `above` None, with its interval at `level`."""
+        above = above or Level(0.0)
+        errors = {s: here.errors[s] for s in here.errors if s not in above.errors}
+        errors |= {s: _turned(above.errors[s]) for s in above.errors if s not in here.errors}
+        sampling = self.sampling
+        if sampling is not None and not sampling.is_whole and here.each is not above.each:
+            zero = 0.0 * sampling.design.unit
+            change = (zero if here.each is None else here.each) - (zero if above.each is None else above.each)
+            errors["examples that were not sampled"] = sampling.error_of_mean(change)
+        return estimate_with(here.value - above.value, errors, level=level, n=max(here.n, above.n))
+
+
+def estimate_with(value: float, errors: Mapping[str, Error], *, level: float, n: int) -> Estimate:
+    """Return `value` with the interval that its errors, by source, give together."""
+    total = add_moments(e.moments for e in errors.values())
+    doubts = dict.fromkeys(e.doubt for e in errors.values() if e.doubt and not is_minor(e.moments, total))
+    is_sampled = any(e.is_sampling for e in errors.values())
+    draw = errors[VALIDATION_DRAW].moments.variance if VALIDATION_DRAW in errors else 0.0
+    if not is_sampled and errors:
+        why = f"every example was scored; the interval is the noise of {' and '.join(errors)}"
+    elif draw >= DOMINANT * total.variance > 0.0:
+        why = f"{draw / total.variance:.0%} of the variance is {VALIDATION_DRAW}: more training examples would hardly narrow it"
+    else:
+        why = ""
+    is_bounded = any(e.is_bounded for e in errors.values())
+    return estimate_from(
+        value,
+        total,
+        level=level,
+        n=n,
+        how="bounded" if is_bounded else "sampled" if is_sampled else "exact",
+        not_reliable="; ".join(doubts),
+        why=why,
+    )
+
+
+def _turned(error: Error) -> Error:
+    return error._replace(moments=-error.moments)
+
 
 def measure_rungs(o: Observation) -> Rungs:
-    """Return the rungs that a checked observation tells."""
+    """Return the rungs that an observation tells.
+
+    Raises
+    ------
+    InputError
+        If its arrays don't fit one another.
+    """
+    check_observation(o)
     sampling = None
     if o.visits is not None and o.sample is not None and o.sample.batch.size > 0:
-        sampling = Sampling(o.visits.rows[o.sample.batch].astype(np.float64), o.sample.unit, o.visits.rows.size)
+        sampling = Sampling(design_of(o.visits, o.sample, o.method), o.bounds)
     rungs = Rungs(sampling)
     _add_reported(rungs, o)
     if o.visits is not None:
@@ -99,6 +176,37 @@ def measure_rungs(o: Observation) -> Rungs:
     _add_fresh(rungs, o)
     _add_valid(rungs, o)
     return rungs
+
+
+def design_of(v: Visits, s: Sample, method: Method) -> Design:
+    """Return how the sample was drawn, with what a regression may use: what was recorded at the visits, and their position."""
+    known, member_known = None, None
+    recorded = _data_part(v)
+    u = s.batch.size
+    if method == "regression" and u >= FEWEST_FOR_REGRESSION and is_usable(recorded):
+        ends = np.cumsum(v.rows)
+        position = (ends - v.rows / 2) / ends[-1]
+        known = recorded[:, None] if u < 1.5 * FEWEST_FOR_REGRESSION else np.stack([recorded, position], axis=1)
+        member_known = _members_at_visit(v, s)
+    return draw_design(v.rows, s.batch, s.unit, first=s.first, known=known, member_known=member_known)
+
+
+def _members_at_visit(v: Visits, s: Sample) -> Array | None:
+    """Return the sampled examples' own scores at the visit, (n,), where what was recorded is the mean of such scores."""
+    at_visit = s.on_rung.get("visited")
+    is_recorded = v.is_plain_mean and (v.penalty is None or is_usable(v.penalty))
+    return at_visit.mean(axis=0) if is_recorded and at_visit is not None and is_usable(at_visit) else None
+
+
+def scores_at_visit(v: Visits, s: Sample) -> Array:
+    """Return the score at the visit of every sampled example, (n,); where that isn't known, what was recorded of its batch."""
+    members = _members_at_visit(v, s)
+    return _data_part(v)[s.batch][s.unit] if members is None else members
+
+
+def _data_part(v: Visits) -> Array:
+    """Return what was recorded of every batch, less the regularisation where that is known of all."""
+    return v.score - v.penalty if v.penalty is not None and is_usable(v.penalty) else v.score
 
 
 def _add_reported(rungs: Rungs, o: Observation) -> None:
@@ -146,7 +254,7 @@ def _minus_penalty(sampling: Sampling | None, o: Observation, v: Visits) -> tupl
     if o.sample is None or sampling is None or not is_usable(v.penalty[o.sample.batch]):
         return None, None
     each = -v.penalty[o.sample.batch][o.sample.unit]
-    inside = Level(float(each.mean()), each)  # one object for both, so that it cancels
+    inside = Level(sampling.design.mean(each), each)  # one object for both, so that it cancels
     is_by_rows = np.allclose(weight / weight.sum(), v.rows / v.rows.sum(), rtol=1e-9, atol=0.0)
     return inside if is_by_rows else None, inside
 
@@ -160,8 +268,9 @@ def _add_scored(rungs: Rungs, o: Observation, v: Visits) -> None:
     sampling, s = rungs.sampling, o.sample
     if sampling is None or s is None:
         return
-    recorded = v.score - v.penalty if v.penalty is not None and is_usable(v.penalty) else v.score
-    can_correct = is_usable(v.score) and not sampling.is_whole
+    recorded = _data_part(v)
+    at_visit = scores_at_visit(v, s)
+    can_correct = o.method == "difference" and is_usable(v.score) and not sampling.is_whole
     for name in ("visited", *RESCORED):
         if name not in s.on_rung or (name == "visited" and v.is_plain_mean):
             continue
@@ -170,16 +279,14 @@ def _add_scored(rungs: Rungs, o: Observation, v: Visits) -> None:
             rungs.lost[name] = _not_finite(repeats, "scored examples", o)
             continue
         known, each, errors = 0.0, repeats.mean(axis=0), dict[str, Error]()
-        if can_correct and (o.method == "difference" or name == "visited"):
-            known, each = _mean(recorded, v.rows), each - recorded[s.batch][s.unit]
-        if can_correct and o.method == "difference":
-            doubt = why_not_representative(recorded[s.batch], recorded)
-            errors["batches unlike those sampled"] = Error(Variance(0.0, 0.0), doubt, is_sampling=True)
+        if can_correct or (name == "visited" and is_usable(v.score)):  # what was recorded at the same visit is always a guide
+            known, each = _mean(recorded, v.rows), each - at_visit
+            if can_correct and s.first is None:
+                doubt = why_not_representative(recorded[s.batch], recorded)
+                errors["batches unlike those sampled"] = Error(Moments(0.0, 0.0), doubt, is_sampling=True)
         if repeats.shape[0] > 1:
-            by_batch = np.stack([sampling.by_batch(one) for one in repeats])
-            noise = variance_of_repeats(by_batch, size=sampling.rows, n_population=sampling.n_visited)
-            errors[f"random masks ({name})"] = Error(noise)
-        rungs.levels[name] = Level(known + float(each.mean()), each, errors, n=s.unit.size)
+            errors[f"random masks ({name})"] = Error(sampling.design.noise(repeats))
+        rungs.levels[name] = Level(known + sampling.design.mean(each), each, errors, n=s.unit.size)
 
 
 def _add_fresh(rungs: Rungs, o: Observation) -> None:
@@ -195,13 +302,13 @@ def _add_fresh(rungs: Rungs, o: Observation) -> None:
 def _add_valid(rungs: Rungs, o: Observation) -> None:
     """Add the validation set's three rungs. Which examples the set happens to hold moves all three alike."""
     v, unscored = o.valid, "the validation examples were not scored"
-    draw = Error(Variance(0.0, 0.0), unscored)
+    draw = Error(Moments(0.0, 0.0), unscored)
     if v is None:
         rungs.lost["valid"] = rungs.lost["valid_reduced"] = unscored
     elif not is_usable(v.score):
         rungs.lost["valid"] = _not_finite(v.score, "validation examples", o)
     else:
-        draw = _error_of_draw("validation", v.score, v.n)
+        draw = _error_of_draw("validation", v.score, v.n, None if v.rows is None else v.rows.astype(np.float64))
         rungs.levels["valid"] = _valid_level(v, draw)
     if "valid_reported" in rungs.lost:
         return
@@ -215,21 +322,24 @@ def _add_valid(rungs: Rungs, o: Observation) -> None:
 
 
 def _valid_level(v: Valid, draw: Error) -> Level:
-    m = v.score.size
+    m = int(v.score.size if v.rows is None else v.rows.sum())
     errors = {VALIDATION_DRAW: draw}
     if v.mean is not None and is_usable(v.mean):
         return Level(float(v.mean), errors=errors, n=m)
     if m < v.n:
-        rest = Variance(draw.variance.value * (v.n / m - 1), draw.variance.df)
+        # the mean of m of n is off the mean of all by (n / m - 1) times the variance with which all are off the truth
+        rest = draw.moments._replace(variance=draw.moments.variance * (v.n / m - 1), third=0.0)
         errors["validation examples that were not scored"] = Error(rest, draw.doubt, is_sampling=True)
-    return Level(float(v.score.mean()), errors=errors, n=m)
+    return Level(_mean(v.score, np.ones(v.score.size) if v.rows is None else v.rows), errors=errors, n=m)
 
 
-def _error_of_draw(split: str, scores: Array, n: int) -> Error:
+def _error_of_draw(split: str, scores: Array, n: int, rows: Array | None = None) -> Error:
     """Return how far another set of `n` examples would move their mean, judged from `scores` (m,), those of some or all."""
-    variance = variance_of_scores(scores)
-    doubt = why_not_reliable(scores)
-    return Error(Variance(variance.value * scores.size / n, variance.df), doubt and f"{split}: {doubt}")
+    error = error_of_draw(scores, rows=rows)
+    ratio = (scores.size if rows is None else float(rows.sum())) / n
+    scaled = Moments(error.variance * ratio, error.df, error.third * ratio**2)
+    doubt = why_not_reliable(scores, scaled)
+    return Error(scaled, doubt and f"{split}: {doubt}")
 
 
 def _mean(scores: Array, weight: npt.ArrayLike) -> float:

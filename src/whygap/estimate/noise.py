@@ -1,4 +1,4 @@
-"""Errors that a full pass doesn't remove: random masks in train mode, and a validation set that is itself a sample."""
+"""Errors that a full pass doesn't remove: a validation set is itself a sample."""
 
 from __future__ import annotations
 
@@ -6,70 +6,40 @@ import numpy as np
 import numpy.typing as npt
 
 from whygap.errors import InputError
-from whygap.estimate.interval import Variance
+from whygap.estimate.interval import Moments
 from whygap.estimate.scores import check_scores, is_usable
 
 
-def variance_of_scores(scores: npt.ArrayLike) -> Variance:
-    """Return the variance of the mean of independently drawn examples: how far another set of that size would move it.
+def error_of_draw(scores: npt.ArrayLike, *, rows: npt.ArrayLike | None = None) -> Moments:
+    """Return the moments of the mean of independently drawn examples: how far another set of that size would move it.
 
     Parameters
     ----------
-    scores : array of shape (n,)
-        One score per example; with n = 1 the variance is unknown and given as zero with zero degrees of freedom.
+    scores : array of shape (m,)
+        One score per example, or means of batches of them; with m = 1 the variance is unknown and given as zero with zero
+        degrees of freedom.
+    rows : array of shape (m,), optional
+        Examples behind each of `scores`; 1 each by default. The mean is weighted by them.
 
     Raises
     ------
     InputError
-        If `scores` is empty, not 1-d or not finite.
+        If `scores` is empty, not 1-d or not finite, or the rows don't fit or aren't positive.
 
     Examples
     --------
-    >>> variance_of_scores([1.0, 3.0]).value
+    >>> error_of_draw([1.0, 3.0]).variance
     1.0
     """
     y = check_scores(scores)
-    if y.size == 1:
-        return Variance(0.0, 0.0)
-    return Variance(float(y.var(ddof=1)) / y.size, float(y.size - 1))
-
-
-def variance_of_repeats(repeats: npt.ArrayLike, *, size: npt.ArrayLike, n_population: int) -> Variance:
-    """Return what random masks leave of the variance of a train-mode mean once the sampling variance is counted.
-
-    A dropout mask or a batch's company is drawn anew at each evaluation. Every unit is scored k times; the spread of those k
-    within a unit estimates the noise, in squared score units. The sampling variance already holds the share (1 - u/U) of it, so
-    that the rest is sum(size^2 * s_within^2) / k / (sum(size))^2 * u/U.
-
-    Parameters
-    ----------
-    repeats : array of shape (k, u)
-        Mean score of every unit in each of k independent evaluations.
-    size : array of shape (u,)
-        Examples in every unit.
-    n_population : int
-        U, the number of units in the population.
-
-    Returns
-    -------
-    Variance
-        With k = 1 the noise can't be told: zero, with zero degrees of freedom.
-
-    Raises
-    ------
-    InputError
-        If the shapes don't fit, a repeat isn't finite, a size isn't positive, or `n_population` is below u.
-    """
-    y = np.asarray(repeats, dtype=np.float64)
-    n = np.asarray(size, dtype=np.float64)
-    if y.ndim != 2 or y.shape[0] < 1 or n.shape != y.shape[1:] or n.size == 0:
-        raise InputError(f"repeats must have shape (k, u) and size shape (u,), got {y.shape} and {n.shape}")
-    check_scores(y.ravel(), "repeats")
-    k, u = y.shape
-    if not (is_usable(n) and (n > 0).all() and n_population >= u):
-        raise InputError(f"sizes must be positive and n_population at least {u}, got {n_population}")
-    if k == 1:
-        return Variance(0.0, 0.0)
-    within = y.var(axis=0, ddof=1)
-    value = float(np.dot(n**2, within)) / k / float(n.sum()) ** 2 * u / n_population
-    return Variance(value, float(u * (k - 1)))
+    n = np.ones_like(y) if rows is None else np.asarray(rows, dtype=np.float64)
+    if n.shape != y.shape or not (is_usable(n) and (n > 0).all()):
+        raise InputError(f"rows must be positive and of the shape of scores, {y.shape}, got shape {n.shape}")
+    m = y.size
+    if m == 1:
+        return Moments(0.0, 0.0)
+    weight = n / n.sum()
+    y = y - y[0]  # equal scores then have no spread at all
+    shock = weight * (y - weight @ y)
+    third = float(shock @ (shock * shock)) * m**2 / ((m - 1.0) * (m - 2.0)) if m > 2 else 0.0
+    return Moments(float(shock @ shock) * m / (m - 1.0), float(m - 1), third)

@@ -1,0 +1,305 @@
+"""How a sample was drawn from an epoch, and what that makes of a mean: the estimator and the moments of its error.
+
+The epoch's visits are a fixed, finite list of units (batches) of members (examples). A sample holds some units, drawn at random
+from all or one from each of consecutive blocks, and some members of each, drawn at random. Two things that are known of every
+unit can sharpen a mean: what was recorded at the visit, and when that was. The estimator is a linear function of the scores, so
+that estimated differences of rungs are differences of estimated rungs, whatever it was told to use.
+
+Sources: Cochran, Sampling Techniques (1977), chapters 5 (strata), 6 (ratio), 7 (regression) and 10 (two stages); Särndal,
+Swensson and Wretman, Model Assisted Survey Sampling (1992), chapter 6; for successive differences, Wolter, Introduction to
+Variance Estimation (2007), section 8.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from whygap.estimate.interval import Moments, add_moments
+from whygap.estimate.scores import Array
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Design:
+    """A two-stage sample of `n` members in `u` of `n_units` units.
+
+    Parameters
+    ----------
+    weight : array of shape (u,)
+        Share of the population's members that each sampled unit stands for; they sum to 1.
+    fraction : array of shape (u,)
+        Share of the units it was drawn from that were sampled: u / U, or 1 / (length of its block).
+    size : array of shape (u,)
+        Members of every sampled unit, sampled or not.
+    unit : array of shape (n,)
+        For every sampled member, the index of its unit.
+    is_blocked : bool
+        Whether units are in order and each is from a block of its own, so that neighbours are alike.
+    known : array of shape (u, c)
+        What is known of all units, such as the recorded mean and the position; c may be 0.
+    known_mean : array of shape (c,)
+        Its mean over the population, by members.
+    member_known : array of shape (n,), optional
+        The first of `known` for every sampled member, where it is known of members.
+    """
+
+    weight: Array
+    fraction: Array
+    size: Array
+    unit: Ints
+    is_blocked: bool = False
+    known: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    known_mean: Array = field(default_factory=lambda: np.zeros(0))
+    member_known: Array | None = None
+
+    @cached_property
+    def taken(self) -> Array:
+        """Sampled members of every unit, (u,)."""
+        counts: Array = np.bincount(self.unit, minlength=self.weight.size).astype(np.float64)
+        return counts
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether every member of every unit was sampled."""
+        return bool((self.fraction >= 1.0).all() and (self.taken >= self.size).all())
+
+    @cached_property
+    def _fit(self) -> tuple[Array, Array]:
+        """What unit means are regressed on, a constant and what is known, (u, 1 + c), and what gives the coefficients of it."""
+        x = np.concatenate([np.ones((self.weight.size, 1)), self.known.reshape(self.weight.size, -1)], axis=1)
+        x = x / np.maximum(np.abs(x).max(axis=0), 1e-300)
+        root = np.sqrt(self.weight)[:, None]
+        return x, np.linalg.pinv(root * x, rcond=1e-9) * root.T
+
+    def _residual(self, units: Array) -> Array:
+        """Return what the weighted regression leaves of unit means, (u,)."""
+        x, solve = self._fit
+        residual: Array = units - x @ (solve @ units)
+        return residual
+
+    @cached_property
+    def calibrated(self) -> Array:
+        """Weights (u,) with which the sampled units have the population's mean of all that is known."""
+        if self.known_mean.size == 0 or self.is_whole:
+            return self.weight
+        x = np.concatenate([np.ones((self.weight.size, 1)), self.known], axis=1)
+        scale = np.maximum(np.abs(x).max(axis=0), 1e-300)
+        x, target = x / scale, np.concatenate([[1.0], self.known_mean]) / scale
+        root = np.sqrt(self.weight)
+        off = target - self.weight @ x
+        weights: Array = self.weight + root * (np.linalg.pinv((root[:, None] * x).T, rcond=1e-9) @ off)
+        return weights
+
+    @cached_property
+    def _leverage(self) -> Array:
+        x, solve = self._fit
+        return np.asarray(np.minimum((x * solve.T).sum(axis=1), 1.0 - 1e-9))
+
+    def by_unit(self, each: Array) -> Array:
+        """Return the mean of `each`, (n,), over the sampled members of every unit, (u,)."""
+        means: Array = np.bincount(self.unit, weights=each, minlength=self.weight.size) / self.taken
+        return means
+
+    @cached_property
+    def _member_deviation(self) -> Array | None:
+        """What is known of members, from the mean of those sampled of its unit, (n,)."""
+        if self.member_known is None:
+            return None
+        return self.member_known - self.by_unit(self.member_known)[self.unit]
+
+    def _slope(self, each: Array) -> float:
+        """Return the slope of `each` on what is known of members, within units."""
+        x = self._member_deviation
+        total = 0.0 if x is None else float(x @ x)
+        return 0.0 if x is None or total == 0.0 else float(x @ each) / total
+
+    def _units(self, each: Array) -> Array:
+        """Return the mean of `each` in every unit, corrected for which of its members happen to be in the sample."""
+        means = self.by_unit(each)
+        if self.member_known is None:
+            return means
+        return means + self._slope(each) * (self.known[:, 0] - self.by_unit(self.member_known))
+
+    def mean(self, each: Array) -> float:
+        """Estimate the population's mean of what was seen of the sampled members: `each`, (n,)."""
+        return float(self.calibrated @ self._units(each))
+
+    def error(self, each: Array) -> Moments:
+        """Return the moments of `mean(each)` less the population's mean, in squared and cubed score units.
+
+        Residuals are enlarged by their leverage, as those of a fit that they took part in are too small. Between neighbouring
+        blocks their successive differences are taken, so that a trend that is left in them doesn't pass for noise. Where there
+        is nothing to tell the variance from, such as one unit of several, it is zero with zero degrees of freedom.
+        """
+        if self.is_whole:
+            return Moments(0.0)
+        each = each - each[0]  # equal scores then have no spread at all
+        residual = self._residual(self._units(each))
+        own = each - self.by_unit(each)[self.unit]
+        if self._member_deviation is not None:
+            own = own - self._slope(each) * self._member_deviation
+        between, within = self._between(residual), self._within(own)
+        if between.df == 0.0:
+            return Moments(0.0, 0.0)
+        total = add_moments((between, within))
+        if total.variance == 0.0:
+            return Moments(0.0, within.df if between.df is None else between.df)
+        return total._replace(third=self._third(own, residual, total.variance))
+
+    def shocks(self, each: Array) -> Array:
+        """Return what each unit adds to the error of `mean(each)`, (u,), so that errors of several means can be put together.
+
+        Their squares sum to the variance, but for what neighbouring blocks have in common.
+        """
+        shocks: Array = self._residual(self._units(each)) * self._pull(self.fraction * self.taken / self.size)
+        return shocks
+
+    def _pull(self, seen: Array) -> Array:
+        """Return what each unit's residual adds to the error of the mean, (u,), if `seen` of what it stands for was sampled.
+
+        That of the unit itself, whose calibrated weight isn't the share that it is of the population, and that of its like that
+        were not sampled: squared, w^2 (1 - f) in all where nothing known was off.
+        """
+        share = seen * self.weight
+        unseen = np.maximum(1.0 - seen, 0.0)
+        pull: Array = np.sqrt(((self.calibrated - share) ** 2 + unseen * share * self.weight) / (1.0 - self._leverage))
+        return pull
+
+    def _between(self, residual: Array) -> Moments:
+        """Return what the units that were not sampled add."""
+        u = self.weight.size
+        free = u - float(self._leverage.sum())
+        # with one member each nothing tells them from their unit, and all of their spread is counted here
+        seen = self.fraction if self._free_within > 0.0 else self.fraction * self.taken / self.size
+        if (seen >= 1.0).all():
+            return Moments(0.0)
+        if free < 0.5:
+            return Moments(0.0, 0.0)
+        share = self._pull(seen) ** 2
+        if self.is_blocked and u > 2:
+            # one fewer than units, for which the leverage of the constant in `share` makes up
+            steps, share = np.diff(residual), (share[1:] + share[:-1]) / 4.0
+            own = np.append(share, 0.0) + np.append(0.0, share)
+            df = float(own.sum() ** 2 / (own @ own + 2.0 * share @ share)) * free / (u - 1.0)
+            return Moments(float(share @ steps**2), df)
+        level = share * (1.0 - self._leverage)  # as residuals are smaller by just that
+        df = float(level.sum() ** 2 / (level @ level)) * free / u
+        return Moments(float(share @ residual**2), df)
+
+    @property
+    def _free_within(self) -> float:
+        """Degrees of freedom of the members' deviations from their units."""
+        return float(self.unit.size - self.weight.size - (self.member_known is not None))
+
+    def _within(self, own: Array) -> Moments:
+        """Return what the members that were not sampled add, of units that were; `_between` holds the rest of it."""
+        unseen = self.fraction * np.maximum(1.0 - self.taken / self.size, 0.0)
+        if self._free_within <= 0.0 or not unseen.any():
+            return Moments(0.0)
+        if self._member_deviation is not None:
+            x = self._member_deviation
+            own = own / (1.0 - np.minimum(x * x / max(float(x @ x), 1e-300), 0.5))
+        share = self.weight**2 * unseen / self.taken  # of the members' variance in that of the mean
+        known = float(share @ (1.0 - 1.0 / self.taken))  # what of it the deviations from the units' own means have
+        shock = np.sqrt(share / self.taken)[self.unit] * own
+        return Moments(float(shock @ shock) * float(share.sum()) / known if known else 0.0, self._free_within)
+
+    def _third(self, own: Array, residual: Array, variance: float) -> float:
+        """Return the third moment from the members' deviations, or from the units' where those mislead.
+
+        Members are many and tell it far better than units; but where what isn't known of members is taken out of units, by
+        regression or as a difference, the members' spread still holds it, and would give far more than the error's `variance`.
+        """
+        residual = self._local(residual)
+        shock = (self.weight / self.taken)[self.unit] * (own + residual[self.unit])
+        is_told = self.member_known is not None or self.known_mean.size == 0
+        if is_told and (1.0 - self.share) * float(shock @ shock) < 2.0 * variance:
+            cubes = _sum_of_cubes(shock)
+        else:
+            u = self.weight.size
+            cubes = _sum_of_cubes(self.weight * residual) * (u**2 / ((u - 1.0) * (u - 2.0)) if u > 2 else 0.0)
+        return (1.0 - self.share) * max(1.0 - 2.0 * self.share, 0.0) * cubes
+
+    def _local(self, residual: Array) -> Array:
+        """Return residuals of which neighbouring blocks have nothing in common, and their third moment is what it was."""
+        if not self.is_blocked or residual.size < 3:
+            return residual
+        padded = np.concatenate([residual[2:3], residual, residual[-3:-2]])
+        neighbours = (padded[:-2] + padded[2:]) / 2.0
+        local: Array = (4.0 / 3.0) ** (1.0 / 3.0) * (residual - neighbours)
+        return local
+
+    @property
+    def share(self) -> float:
+        """Share of the population's members that were sampled."""
+        return float(self.taken.sum() / self.size.sum() * self.fraction.mean())
+
+    def noise(self, repeats: Array) -> Moments:
+        """Return what random masks leave of the variance of a train-mode mean once `error` is counted; `repeats` is (k, n).
+
+        A dropout mask or a batch's company is drawn anew at each evaluation. The spread of the k evaluations within a unit
+        estimates the noise; `error` already holds the share of it that belongs to what was not sampled. With k = 1 the noise
+        can't be told: zero, with zero degrees of freedom.
+        """
+        k, u = repeats.shape[0], self.weight.size
+        if k == 1:
+            return Moments(0.0, 0.0)
+        within = np.stack([self.by_unit(one) for one in repeats]).var(axis=0, ddof=1)
+        return Moments(float(self.weight**2 @ within) / k * self.share, float(u * (k - 1)))
+
+
+def _sum_of_cubes(x: Array) -> float:
+    return float(x @ (x * x))  # np.power takes forty times as long
+
+
+def draw_design(
+    rows: npt.ArrayLike,
+    batch: npt.ArrayLike,
+    unit: npt.ArrayLike,
+    *,
+    first: npt.ArrayLike | None = None,
+    known: Array | None = None,
+    member_known: Array | None = None,
+) -> Design:
+    """Describe a sample of visits.
+
+    Parameters
+    ----------
+    rows : array of shape (U,)
+        Members of every unit of the population.
+    batch : array of shape (u,)
+        Indices of the sampled units, in order.
+    unit : array of shape (n,)
+        For every sampled member, the index of its unit within `batch`.
+    first : array of shape (u,), optional
+        Index of the first unit of the block that each sampled unit was drawn from; None: drawn from all.
+    known : array of shape (U, c), optional
+        What is known of every unit.
+    member_known : array of shape (n,), optional
+        The first column of `known` for the sampled members.
+    """
+    n_rows = np.asarray(rows, dtype=np.float64)
+    at, of = np.asarray(batch, dtype=np.int64), np.asarray(unit, dtype=np.int64)
+    size = n_rows[at]
+    if first is None:
+        weight, fraction = size / size.sum(), np.full(at.size, at.size / n_rows.size)
+    else:
+        starts = np.asarray(first, dtype=np.int64)
+        weight = np.add.reduceat(n_rows, starts) / n_rows.sum()
+        fraction = 1.0 / np.diff(np.append(starts, n_rows.size))
+    columns = np.zeros((n_rows.size, 0)) if known is None else np.asarray(known, dtype=np.float64)
+    return Design(
+        weight=weight,
+        fraction=fraction,
+        size=size,
+        unit=of,
+        is_blocked=first is not None,
+        known=columns[at],
+        known_mean=n_rows @ columns / n_rows.sum(),
+        member_known=member_known,
+    )
