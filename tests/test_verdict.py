@@ -1,11 +1,12 @@
 """What is said of runs whose truth is known, and that healthy runs are not accused."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whygap.estimate import Variance, estimate_from
+from whygap.estimate import Moments, estimate_from
 from whygap.ladder import LADDER, build_epoch_gap
 from whygap.observation import Observation, Sample, Valid, Visits
 from whygap.records import EpochGap, Estimate, NotMeasured, Problem, Run, Score
@@ -27,14 +28,14 @@ def an_epoch(number, train, terms, *, score=LOSS, unattributed=0.0, gap_se=0.0, 
     for cause, told in terms.items():
         value, se = told if isinstance(told, tuple) else (told, 0.0)
         doubt = "too few" if cause in unreliable else ""
-        estimates[cause] = estimate_from(value, Variance(se**2, 1000.0), not_reliable=doubt)
+        estimates[cause] = estimate_from(value, Moments(se**2, 1000.0), not_reliable=doubt)
     gap = sum(e.value for e in estimates.values()) + unattributed
     return EpochGap(
         epoch=number,
         score=score,
         train_reported=train,
         valid_reported=train + gap,
-        gap=estimate_from(gap, Variance(gap_se**2)),
+        gap=estimate_from(gap, Moments(gap_se**2)),
         terms=tuple(TermRecord(cause=cause, estimate=e) for cause, e in estimates.items()),
         unattributed=unattributed,
         **more,
@@ -178,7 +179,31 @@ def test_harm_that_is_small_and_within_what_many_looks_give_by_chance_is_called_
     epochs = [an_epoch(e, 1.0, {"generalisation": (0.0, 0.01)}) for e in range(1, 12)]
     o = judge(a_run([*epochs, an_epoch(12, 1.0, {"generalisation": (0.025, 0.01)})])).overfitting
     assert o.state == "no"
-    assert o.evidence.endswith("in epoch 12, which chance can give in 12 looks.")
+    assert o.evidence.endswith("in epoch 12; [-0.012, +0.062], paying for 12 looks, which chance gives.")
+
+
+def test_every_look_is_kept_with_bounds_that_pay_for_all():
+    """The k-th look is taken at the level 1 - 0.05 * 6 / (pi k)^2; with many degrees of freedom a normal quantile."""
+    epochs = [an_epoch(e, 1.0, {"generalisation": (0.1, 0.01)}) for e in (1, 2, 5)]
+    o = judge(a_run([*epochs, an_epoch(6, 1.0, {"averaging": 0.1})])).overfitting
+    assert [(look.epoch, look.cause) for look in o.looks] == [
+        (1, "generalisation"),
+        (2, "generalisation"),
+        (5, "generalisation"),
+    ]
+    for look, quantile in zip(o.looks, (2.167, 2.668, 2.929), strict=True):
+        assert look.estimate == epochs[0].terms[0].estimate
+        assert (look.high - 0.1) / 0.01 == pytest.approx(quantile, rel=0.01)
+        assert look.high - 0.1 == pytest.approx(0.1 - look.low)
+
+
+def test_bounds_lean_as_the_error_does():
+    e = estimate_from(0.1, Moments(0.01**2, 1000.0, third=0.5 * 0.01**3))
+    term = TermRecord(cause="memorisation", estimate=e)
+    gap = EpochGap(epoch=1, score=LOSS, train_reported=1.0, valid_reported=1.1, gap=e, terms=(term,))
+    (look,) = judge_overfitting([gap]).looks
+    assert look.low < e.low < 0.1 < e.high < look.high
+    assert look.high - 0.1 > 1.5 * (0.1 - look.low)
 
 
 @pytest.mark.parametrize("value", [0.4, 0.0, -0.4])
@@ -212,7 +237,7 @@ def test_at_most_one_healthy_run_in_twenty_is_accused_at_any_time(df):
         errors = 0.05 * np.sqrt(rng.chisquare(df, 40) / df)
         gaps = []
         for epoch, (value, se) in enumerate(zip(values, errors, strict=True), start=1):
-            e = estimate_from(float(value), Variance(float(se) ** 2, df))
+            e = estimate_from(float(value), Moments(float(se) ** 2, df))
             term = TermRecord(cause="generalisation", estimate=e)
             gaps.append(EpochGap(epoch=epoch, score=LOSS, train_reported=1.0, valid_reported=1.0, gap=e, terms=(term,)))
         accused += any(judge_overfitting(gaps[:k]).state == "yes" for k in range(1, 41))
@@ -292,6 +317,35 @@ def test_shares_and_sentences_by_hand():
         assert c.advice == WORDS[c.cause].advice
 
 
+def in_parts(gap, cause, **parts):
+    """The epoch with one of its terms in parts: each a value, or a value with its standard error, or an estimate."""
+
+    def estimate(told):
+        value, se = told if isinstance(told, tuple) else (told, 0.0)
+        return told if isinstance(told, Estimate) else estimate_from(value, Moments(se**2, 1000.0))
+
+    records = tuple(TermRecord(cause=cause, name=n.replace("_", " "), estimate=estimate(e)) for n, e in parts.items())
+    terms = tuple(msgspec.structs.replace(t, parts=records) if t.cause == cause else t for t in gap.terms)
+    return msgspec.structs.replace(gap, terms=terms)
+
+
+def test_the_parts_of_a_term_are_named_with_their_numbers():
+    first, last = (an_epoch(e, 1.0, {"mode": (0.09, 0.01)}) for e in (1, 2))
+    split = in_parts(last, "mode", dropout=(0.12, 0.01), batch_norm=(-0.03, 0.001))
+    told = judge(a_run([first, split])).causes[0].sentence
+    assert "+0.090 [+0.070, +0.110] in epoch 2; of which dropout +0.120, batch norm -0.0300; most of" in told
+    told = judge(a_run([split, msgspec.structs.replace(first, epoch=3)])).causes[0].sentence
+    assert "in epoch 3; of which in epoch 2 dropout +0.120, batch norm -0.0300; most of" in told
+    assert "of which" not in judge(a_run([first, last])).causes[0].sentence
+
+
+def test_a_part_that_chance_can_give_or_that_is_not_reliable_is_told_as_that():
+    unsure = estimate_from(-0.031, Moments(1e-6, 2.0), not_reliable="3 sampled")
+    gap = in_parts(an_epoch(1, 1.0, {"averaging": -0.1}), "averaging", time_lag=(-0.07, 0.1), own_update=unsure)
+    told = judge(a_run([gap])).causes[0].sentence
+    assert "; of which time lag -0.07 (within chance), own update -0.0310 (not reliable)" in told
+
+
 numbers = st.floats(-1e90, 1e90, allow_subnormal=False) | st.sampled_from([0.0, 1.0, -1.0, 1e-200])
 
 
@@ -365,6 +419,36 @@ def test_doubts_are_warnings():
         "in epoch 1 the gap is so small that another validation set of this size could turn its sign",
         "in epoch 2 a part of the gap could not be attributed to any cause",
     )
+
+
+def sampled_epoch(m, epoch):
+    """An epoch through the ladder of which a quarter was sampled, with `m` validation examples."""
+    rng = np.random.default_rng(epoch)
+    rows, batch = np.full(64, 16), np.arange(0, 64, 4)
+    unit = np.repeat(np.arange(16), 16)
+    end = rng.gamma(4.0, 0.25, unit.size)
+    valid = rng.gamma(4.0, 0.25, m)
+    visits = Visits(score=rng.gamma(64.0, 1 / 64, 64), rows=rows)
+    o = Observation(
+        epoch=epoch,
+        score=LOSS,
+        train_reported=float(visits.score.mean()),
+        valid_reported=float(valid.mean()),
+        visits=visits,
+        sample=Sample(batch=batch, unit=unit, on_rung={"end_weights": end[None], "eval_mode": end[None]}),
+        valid=Valid(score=valid, n=m),
+    )
+    return build_epoch_gap(o)
+
+
+def test_where_validation_noise_dominates_it_is_said_once_with_all_epochs():
+    """Of 12 validation examples the mean is far less certain than of the 256 training examples that were sampled."""
+    epochs = [sampled_epoch(m, e) for e, m in enumerate((12, 12, 100_000, 12), start=1)]
+    said = [w for w in judge(a_run(epochs)).remarks if "dominates" in w]
+    assert said == [
+        "validation noise dominates the interval of generalisation in epochs 1-2, 4: a larger validation set would narrow it, "
+        "scoring more training examples hardly would"
+    ]
 
 
 def test_each_score_has_its_own_verdict():

@@ -189,13 +189,15 @@ def _first_middle_last(run: Run, score: str | None = None) -> list[EpochGap]:
 
 
 def _show(run: Run, verdict: Verdict, gaps: list[EpochGap], score: str | None = None) -> None:
-    from whygap.report import print_epochs, print_ladder, print_verdict
+    from whygap.report import print_epochs, print_ladder, print_looks, print_verdict
 
     console = _console()
     for gap in gaps:
         print_ladder(console, gap, explain=gap is gaps[-1])  # what the terms mean, once
         console.print()
     print_epochs(console, run, score)
+    console.print()
+    print_looks(console, verdict)
     console.print()
     print_verdict(console, verdict)
     console.print()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
+from whygap.estimate import Moments, estimate_from
 from whygap.records import (
     Cause,
     EpochGap,
@@ -223,8 +225,8 @@ def odd_rungs_run() -> Run:
     """What the ladder hands over when the end weights were not scored: a hole in the middle, nil terms, a part."""
     whole = an_epoch(1, 0.5, {"penalty": 0.0, "reduction": 1e-9, "averaging": -0.1, "mode": -0.05, "generalisation": 0.02})
     parts = tuple(
-        Term(cause="generalisation", estimate=an_estimate(value, 0.001, why=why))
-        for value, why in ((0.015, "duplicates"), (0.005, "the rest"))
+        Term(cause="generalisation", name=name, estimate=an_estimate(value, 0.001))
+        for name, value in (("duplicates", 0.015), ("the rest", 0.005))
     )
     terms = []
     for term in whole.terms:
@@ -245,6 +247,77 @@ def odd_rungs_run() -> Run:
         not_measured=(NotMeasured(cause="averaging", why="it was not scored in this epoch"),),
     )
     return Run(id="odd-1", source="torch", started="2026-03-08T09:30:00+00:00", epochs=(gap,))
+
+
+DOMINATED = "94% of the variance is a finite validation set: more training examples would hardly narrow it"
+
+
+def parts_run(epochs: int = 3) -> Run:
+    """Terms in parts, intervals that lean to one side, and an interval that validation noise makes alone."""
+    built = []
+    for e in range(1, epochs + 1):
+        fade = 1.0 / e
+        plain = an_epoch(e, 0.4 + 0.6 * fade, {"averaging": -0.2 * fade, "mode": -0.11, "generalisation": 0.03 * e}, half=0.2)
+        averaging, mode, generalisation = plain.terms
+        parts = {
+            "averaging": (("time lag", -0.18 * fade, True), ("own update", -0.02 * fade, True)),
+            "mode": (("dropout", -0.15, True), ("batch norm", 0.03, True), ("other", 0.01, False)),
+        }
+        terms = tuple(
+            Term(
+                cause=term.cause,
+                estimate=term.estimate,
+                parts=tuple(
+                    Term(
+                        cause=term.cause,
+                        name=name,
+                        estimate=leaning(value, reliable=sure, why="" if sure else "2 of 40 batches"),
+                    )
+                    for name, value, sure in parts[term.cause]
+                ),
+            )
+            for term in (averaging, mode)
+        )
+        last = Term(cause="generalisation", estimate=leaning(generalisation.value, why=DOMINATED))
+        built.append(msgspec.structs.replace(plain, terms=(*terms, last)))
+    return Run(id="parts-1", source="torch", started="2026-03-09T09:30:00+00:00", epochs=tuple(built))
+
+
+def leaning(value: float, *, reliable: bool = True, why: str = "") -> Estimate:
+    """An estimate whose interval reaches further away from zero than towards it, and leaves it out."""
+    moments = Moments((0.1 * value) ** 2, 60.0, third=0.4 * (0.1 * value) ** 3)
+    return estimate_from(value, moments, n=256, not_reliable="" if reliable else why, why=why)
+
+
+def overfit_run(
+    epochs: int = 40,
+    *,
+    turn: int = 12,
+    score: Score = LOSS,
+    every: int = 1,
+    unreliable: tuple[int, ...] = (),
+    cause: Cause = "memorisation",
+    df: float = 12.0,
+) -> Run:
+    """Training examples score better than unseen ones from the epoch `turn` on, by more and more; errors lean and shrink."""
+    sign = -1.0 if score.higher_is_better else 1.0
+    wobble = (0.6, -0.9, 0.2, 1.1, -0.4)
+    built = []
+    for e in range(every, epochs + 1, every):
+        error = 0.012 + 0.06 / e
+        value = sign * (0.02 * max(0, e - turn) ** 0.7 + error * wobble[e % 5])
+        moments = Moments(error**2, df, third=0.3 * sign * error**3)
+        doubt = "4 of 40 batches" if e in unreliable else ""
+        term = Term(cause=cause, estimate=estimate_from(value, moments, n=2000, not_reliable=doubt))
+        plain = an_epoch(e, 0.3 + 1.0 / e, {"averaging": -0.2 / e}, score=score)
+        gap = plain.gap.value + value
+        valid = plain.train_reported + gap
+        built.append(
+            msgspec.structs.replace(
+                plain, terms=(*plain.terms, term), valid_reported=valid, gap=an_estimate(gap, 0.01, how="exact"), rungs=()
+            )
+        )
+    return Run(id="overfit-1", source="torch", started="2026-03-10T09:30:00+00:00", epochs=tuple(built), finished=True)
 
 
 def one_epoch_run() -> Run:
@@ -297,6 +370,8 @@ RUNS = {
     "long": long_run(),
     "one": one_epoch_run(),
     "odd_rungs": odd_rungs_run(),
+    "parts": parts_run(),
+    "overfit": overfit_run(),
 }
 
 
@@ -312,4 +387,6 @@ def any_run(request):
 
 @pytest.fixture(scope="session")
 def build():
-    return SimpleNamespace(epoch=an_epoch, estimate=an_estimate, verdict=a_verdict, accuracy=ACCURACY)
+    return SimpleNamespace(
+        epoch=an_epoch, estimate=an_estimate, verdict=a_verdict, accuracy=ACCURACY, overfit=overfit_run, dominated=DOMINATED
+    )

@@ -9,6 +9,7 @@ import pytest
 
 from whygap.records import Term
 from whygap.report import run_as_json
+from whygap.verdict import judge
 
 TOP = {"schema", "run", "source", "score", "epochs", "verdict"}
 EPOCH = {"epoch", "train_reported", "valid_reported", "gap", "terms", "unattributed"}
@@ -28,8 +29,8 @@ def test_the_keys_are_those_of_the_promised_shape(any_run, build):
     assert shown["schema"] == 1
     assert shown["source"] == "a file"
     assert set(shown["score"]) == {"name", "unit", "higher_is_better"}
-    assert set(shown["verdict"]) == {"headline", "overfitting", "causes", "cannot_tell", "warnings"}
-    assert set(shown["verdict"]["overfitting"]) == {"state", "since_epoch", "evidence"}
+    assert set(shown["verdict"]) == {"headline", "overfitting", "causes", "cannot_tell", "warnings", "remarks"}
+    assert set(shown["verdict"]["overfitting"]) == {"state", "since_epoch", "evidence", "looks"}
     assert all(set(c) == {"cause", "share", "sentence", "advice"} for c in shown["verdict"]["causes"])
     assert all(set(c) == {"cause", "why"} for c in shown["verdict"]["cannot_tell"])
     for epoch in shown["epochs"]:
@@ -57,8 +58,21 @@ def test_reading_the_numbers_back_gives_the_records_own_floats(any_run, build):
 def test_parts_are_printed_like_terms(runs, build):
     shown = read(run_as_json(runs.odd_rungs, build.verdict(), source="-"))
     parts = shown["epochs"][0]["terms"][-1]["parts"]
-    assert [p["value"] for p in parts] == [0.015, 0.005]
+    assert [(p["name"], p["value"]) for p in parts] == [("duplicates", 0.015), ("the rest", 0.005)]
     assert all(part.keys() >= TERM for part in parts)
+
+
+def test_looks_are_printed_with_both_intervals(runs):
+    verdict = judge(runs.overfit)
+    shown = read(run_as_json(runs.overfit, verdict, source="-"))["verdict"]["overfitting"]
+    assert (shown["state"], shown["since_epoch"]) == ("yes", verdict.overfitting.since_epoch)
+    assert len(shown["looks"]) == 40
+    for printed, look in zip(shown["looks"], verdict.overfitting.looks, strict=True):
+        e = look.estimate
+        assert printed == {
+            "epoch": look.epoch, "cause": "memorisation", "value": e.value, "low": e.low, "high": e.high,
+            "run_low": look.low, "run_high": look.high, "level": e.level, "reliable": e.reliable,
+        }  # fmt: skip
 
 
 def test_only_the_verdicts_score_is_printed(runs, build):

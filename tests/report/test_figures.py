@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from whygap.records import Estimate
 from whygap.report.figures import TRUE_MINUS, Figures, duration, percent
 
 
@@ -49,6 +50,13 @@ def test_the_true_minus_is_used_throughout():
 def test_an_exact_value_has_no_interval(build):
     assert Figures(2).interval(build.estimate(0.5)) == ""
     assert Figures(2).interval(build.estimate(0.5, 0.1)) == "+0.40, +0.60"
+
+
+def test_an_interval_shows_its_own_ends_however_it_leans():
+    leaning = Estimate(value=0.5, low=0.48, high=0.9)
+    assert Figures(2).interval(leaning) == "+0.48, +0.90"
+    assert Figures(2).interval(leaning, between=" to ") == Figures(2).bounds(0.48, 0.9, between=" to ") == "+0.48 to +0.90"
+    assert Figures(2).bounds(0.5, 0.5) == ""
 
 
 def test_shares_and_durations():

@@ -13,6 +13,7 @@ from whygap.errors import WhygapError
 from whygap.records import NotMeasured, Problem, Run, Score
 from whygap.report import write_page
 from whygap.report.atomic import write_atomically
+from whygap.verdict import judge
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -61,13 +62,14 @@ def written(tmp_path_factory, runs, build):
         if name not in pages:
             run = getattr(runs, name)
             score = build.accuracy if name == "two" else run.scores[0] if run.scores else Score()
-            pages[name] = write_page(run, build.verdict(score), folder / f"{name}.html").read_text(encoding="utf-8")
+            verdict = judge(run) if name in ("overfit", "parts") else build.verdict(score)
+            pages[name] = write_page(run, verdict, folder / f"{name}.html").read_text(encoding="utf-8")
         return pages[name]
 
     return write
 
 
-NAMES = ["lstm", "many", "two", "missing", "log", "long", "one", "odd_rungs", "empty"]
+NAMES = ["lstm", "many", "two", "missing", "log", "long", "one", "odd_rungs", "empty", "overfit", "parts"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -181,6 +183,47 @@ def test_a_ladder_tells_parts_nil_terms_and_what_was_not_measured(written):
         "Not measured: epoch averaging: it was not scored",
     ):
         assert said in text
+
+
+def test_parts_are_rows_under_their_term_with_their_own_intervals(written, runs):
+    rows = [[" ".join(cell.split()) for cell in row] for row in Page(written("parts")).rows]
+    names = [row[0].split(" sampled")[0] for row in rows]
+    first = names.index("epoch averaging")
+    assert names[first : first + 8] == [
+        "epoch averaging", "time lag", "own update", "end-of-epoch weights", "train mode", "dropout", "batch norm", "other",
+    ]  # fmt: skip
+    dropout = runs.parts.epochs[0].term("mode").parts[0].estimate
+    value, low, _, high = rows[first + 5][1].split()
+    assert (number(value), number(low), number(high)) == pytest.approx((dropout.value, dropout.low, dropout.high), abs=0.0005)
+    assert rows[first + 7][0] == "other sampled, 256 examples; not reliable: 2 of 40 batches"
+    assert rows[first + 7][1].startswith("+0.010 ?")
+
+
+def test_the_reason_behind_a_reliable_interval_stands_by_it(written, build):
+    text = " ".join(" ".join(Page(written("parts")).text).split())
+    assert f"sampled, 256 examples; {build.dominated}" in text
+    assert f"not reliable: {build.dominated}" not in text
+
+
+def test_the_looks_have_a_picture_a_table_and_the_reason_for_two_intervals(written, runs):
+    html = written("overfit")
+    looks = judge(runs.overfit).overfitting.looks
+    page = Page(html)
+    text = " ".join(" ".join(page.text).split())
+    assert text.index("Why") < text.index("Does it overfit?") < text.index("step by step")
+    assert "all 40 of the wider ones hold together at 95 %" in text
+    assert page.tags.count("svg") == 6
+    rows = [row for row in page.rows if len(row) == 5 and row[0].strip().isdigit()][: len(looks)]
+    for row, look in zip(rows, looks, strict=True):
+        e = look.estimate
+        shown = [number(x) for cell in row[1:4] for x in cell.replace(" to ", " ").split()]
+        assert shown == pytest.approx([e.value, e.low, e.high, look.low, look.high], abs=0.00005001)
+        assert row[4].split()[0] == ("yes" if look.low > 0 else "no")
+    assert html.count('<tr class="since">') == 1
+
+
+def test_without_looks_there_is_no_section_about_them(written):
+    assert "Does it overfit?" not in written("lstm")
 
 
 def test_what_is_not_reliable_is_marked_with_the_reason(written):

@@ -10,9 +10,10 @@ import pytest
 import vl_convert
 
 from whygap.errors import InputError, WhygapError
-from whygap.report import as_png, as_svg, curves, terms_over_epochs, waterfall
+from whygap.report import as_png, as_svg, curves, overfitting_over_epochs, terms_over_epochs, waterfall
 from whygap.report.axes import ScoreScale, apart, epoch_ticks
 from whygap.report.curve_picture import deepest_train_rung
+from whygap.verdict import judge
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -43,7 +44,7 @@ def whole_epochs(run):
 def test_waterfall_bars_chain_from_training_to_validation(any_run):
     for gap in whole_epochs(any_run)[:12]:
         spec = Spec(waterfall(gap))
-        bars = sorted(spec.rows("bar"), key=lambda bar: bar["row"])
+        bars = sorted((bar for bar in spec.rows("bar") if not bar["is_part"]), key=lambda bar: bar["row"])
         first, last = sorted((r for r in spec.rows("tick") if "at" in r), key=lambda r: r["row"])
         assert first["at"] == gap.train_reported
         assert last["at"] == gap.valid_reported
@@ -61,6 +62,28 @@ def test_waterfall_whiskers_are_the_intervals(runs):
     assert bar["low"] - bar["start"] == pytest.approx(e.low)
     assert bar["high"] - bar["start"] == pytest.approx(e.high)
     assert "low" not in by_label["unattributed"]
+
+
+def test_parts_are_thin_bars_that_chain_under_their_term(runs):
+    gap = runs.parts.epochs[0]
+    spec = Spec(waterfall(gap))
+    bars = sorted(spec.rows("bar"), key=lambda bar: bar["row"])
+    assert [bar["label"] for bar in bars] == [
+        "epoch averaging", "time lag", "own update", "train mode", "dropout", "batch norm", "other", "generalisation",
+    ]  # fmt: skip
+    averaging, lag, update, mode, dropout, *_, other, last = bars
+    assert (lag["start"], lag["end"]) == (averaging["start"], update["start"])
+    assert update["end"] == pytest.approx(averaging["end"])
+    assert dropout["start"] == mode["start"] == averaging["end"]
+    assert other["end"] == pytest.approx(mode["end"])
+    assert not other["reliable"]
+    e = gap.term("mode").parts[0].estimate
+    assert (dropout["low"], dropout["high"]) == pytest.approx((mode["start"] + e.low, mode["start"] + e.high))
+    assert e.value - e.low > 1.1 * (e.high - e.value)  # it leans, and so do its whiskers
+    links = spec.layers("rule")[0]
+    assert [link["at"] for link in links] == [gap.train_reported, averaging["end"], mode["end"], last["end"]]
+    assert "dropout −0.150" in spec.spec["description"]
+    assert "?: not reliable." in spec.title["subtitle"][-1]
 
 
 def test_waterfall_labels_are_the_values(runs):
@@ -186,6 +209,8 @@ def test_no_text_overlaps_another_or_is_cut(any_run):
     check_texts(curves(any_run))
     check_texts(terms_over_epochs(any_run))
     check_texts(waterfall(any_run.of()[-1]))
+    if (verdict := judge(any_run)).overfitting.looks:
+        check_texts(overfitting_over_epochs(verdict))
 
 
 def test_an_svg_is_an_image_with_a_label_in_the_colours_of_its_page(runs):

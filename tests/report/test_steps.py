@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 
+import msgspec
 import pytest
 
 from whygap.errors import InputError
+from whygap.records import Term
 from whygap.report.steps import Level, Step, all_rows_of, ladder_of, shown_of, steps_of
 
 
@@ -66,6 +68,30 @@ def test_a_rest_that_no_rung_locates_comes_last(runs):
     gap = runs.log.epochs[0]
     assert [s.label.short for s in steps_of(gap)] == ["epoch averaging", "unattributed"]
     assert steps_of(gap)[-1].value == pytest.approx(gap.unattributed)
+
+
+def test_the_parts_of_a_step_chain_from_its_start_to_its_end(runs):
+    for gap in runs.parts.epochs:
+        averaging, mode, generalisation = steps_of(gap)
+        assert [part.name for part in averaging.parts] == ["time lag", "own update"]
+        assert [part.name for part in mode.parts] == ["dropout", "batch norm", "other"]
+        assert generalisation.parts == ()
+        for step in (averaging, mode):
+            assert step.name == step.label.short
+            assert step.parts[0].start == step.start
+            assert all(later.start == former.end for former, later in itertools.pairwise(step.parts))
+            assert step.parts[-1].end == pytest.approx(step.end, abs=1e-12)
+            assert all(part.label == step.label for part in step.parts)
+
+
+def test_a_term_whose_parts_cancel_is_not_nil(build):
+    gap = build.epoch(1, 0.5, {"averaging": -0.1, "mode": 0.0})
+    averaging, mode = gap.terms
+    assert shown_of([gap]).nil == ("train mode",)
+    parts = tuple(Term(cause="mode", name=n, estimate=build.estimate(v, 0.01)) for n, v in (("dropout", 0.1), ("other", -0.1)))
+    gap = msgspec.structs.replace(gap, terms=(averaging, msgspec.structs.replace(mode, parts=parts)))
+    assert shown_of([gap]).nil == ()
+    assert [step.label.short for step in steps_of(gap)] == ["epoch averaging", "train mode"]
 
 
 def test_float_dust_is_not_a_step(build):

@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from whygap.records import NotMeasured, Overfitting, Problem
-from whygap.report import print_epochs, print_ladder, print_runs, print_verdict
+from whygap.report import print_epochs, print_ladder, print_looks, print_runs, print_verdict
 from whygap.report.bars import Scale
 from whygap.report.labels import CAUSE_LABELS
+from whygap.verdict import judge
 
 NUMBER = r"[-+]?\d+\.\d+"
 
@@ -38,6 +39,8 @@ def test_nothing_is_wider_than_80_columns(any_run, build):
             *(printed(print_ladder, gap) for gap in any_run.epochs),
             *(printed(print_epochs, any_run, score.name) for score in any_run.scores),
             printed(print_verdict, build.verdict()),
+            printed(print_verdict, judge(any_run)),
+            printed(print_looks, judge(any_run)),
             printed(print_runs, [any_run] * 3),
         ]
     )
@@ -57,6 +60,7 @@ def test_everything_can_be_written_in_ascii(any_run, build):
     print_epochs(console, any_run)
     print_runs(console, [any_run])
     print_verdict(console, build.verdict())
+    print_looks(console, judge(any_run))
     stream.flush()
     assert b"->" in stream.buffer.getvalue()
 
@@ -116,6 +120,65 @@ def test_nil_terms_are_named_and_parts_are_listed(runs):
     shown = printed(print_ladder, runs.odd_rungs.epochs[0])
     assert re.search(r"^nil +loss penalty, batch weighting", shown, re.M)
     assert re.search(r"^    duplicates +\+0.015 ", shown, re.M)
+
+
+def test_parts_stand_under_their_term_with_interval_and_bar(runs):
+    gap = runs.parts.epochs[0]
+    lines = printed(print_ladder, gap, width=100, explain=False).splitlines()
+    names = [re.split(r"  +", line.strip())[0] for line in lines[3:]]
+    assert names[:10] == [
+        "training, as reported", "epoch averaging", "time lag", "own update", "end-of-epoch weights",
+        "train mode", "dropout", "batch norm", "other", "eval mode",
+    ]  # fmt: skip
+    by_name = {
+        part.name: (part, line)
+        for term in gap.terms
+        for part in term.parts
+        for line in lines
+        if line.startswith(f"    {part.name} ")
+    }
+    for part, line in by_name.values():
+        found = re.search(rf"^    {part.name} +({NUMBER}) \[({NUMBER}), ({NUMBER})\] sampled 256", line)
+        for text, value in zip(found.groups(), (part.value, part.estimate.low, part.estimate.high), strict=True):
+            assert_shows(text, value)
+        assert re.search("[█▌▐│]$", line)
+    assert "sampled 256 ?" in by_name["other"][1]
+
+
+def test_a_part_that_is_not_reliable_has_its_reason(runs):
+    assert re.search(r"^\? not reliable +train mode, other: 2 of 40 batches", printed(print_ladder, runs.parts.epochs[0]), re.M)
+
+
+def test_what_makes_a_reliable_interval_is_told_once_in_the_detailed_view(runs, build):
+    gap = runs.parts.epochs[0]
+    shown = " ".join(printed(print_ladder, gap).split())
+    assert f"interval generalisation: {build.dominated}" in shown
+    assert build.dominated not in " ".join(printed(print_ladder, gap, explain=False).split())
+    terms = tuple(
+        msgspec.structs.replace(t, estimate=msgspec.structs.replace(t.estimate, why="every example was scored"))
+        for t in gap.terms
+    )
+    shown = " ".join(printed(print_ladder, msgspec.structs.replace(gap, terms=terms)).split())
+    assert "interval epoch averaging, train mode, generalisation: every example was scored" in shown
+
+
+def test_looks_are_listed_with_both_intervals_and_what_they_say(runs):
+    o = judge(runs.overfit).overfitting
+    shown = printed(print_looks, judge(runs.overfit))
+    rows = re.findall(rf"^ +(\d+) +({NUMBER}) +\[({NUMBER}), ({NUMBER})\] +\[({NUMBER}), ({NUMBER})\] +(\S.*?) *$", shown, re.M)
+    assert [int(row[0]) for row in rows] == list(range(1, 41))
+    for row, look in zip(rows, o.looks, strict=True):
+        for text, value in zip(
+            row[1:6], (look.estimate.value, look.estimate.low, look.estimate.high, look.low, look.high), strict=True
+        ):
+            assert_shows(text, value)
+        assert row[6].startswith("yes" if look.low > 0 else "no")
+    assert [int(row[0]) for row in rows if "since here" in row[6]] == [o.since_epoch]
+    assert "all 40 of the wider ones hold together at 95 %" in " ".join(shown.split())
+
+
+def test_without_looks_nothing_is_printed(runs, build):
+    assert printed(print_looks, judge(runs.log)) == ""
 
 
 def test_an_epoch_without_a_gap_says_why(runs):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from whygap.records import EpochGap, Run, Term, Verdict
+from whygap.records import EpochGap, Look, Overfitting, Run, Term, Verdict
 
 SCHEMA = 1
 """The version of the printed shape. Keys may be added under the same number; none is renamed or dropped."""
@@ -39,10 +39,11 @@ def run_as_json(run: Run, verdict: Verdict, *, source: str) -> bytes:
         "epochs": [_epoch(gap) for gap in run.of(verdict.score.name)],
         "verdict": {
             "headline": verdict.headline,
-            "overfitting": verdict.overfitting,
+            "overfitting": _overfitting(verdict.overfitting),
             "causes": verdict.causes,
             "cannot_tell": verdict.cannot_tell,
             "warnings": verdict.warnings,
+            "remarks": verdict.remarks,
         },
     }
     return msgspec.json.encode(shape) + b"\n"
@@ -81,5 +82,30 @@ def _term(term: Term) -> dict[str, Any]:
         "n": e.n,
         "reliable": e.reliable,
         "why": e.why,
-        "parts": [_term(part) for part in term.parts],
+        "parts": [{"name": part.name, **_term(part)} for part in term.parts],
+    }
+
+
+def _overfitting(overfitting: Overfitting) -> dict[str, Any]:
+    return {
+        "state": overfitting.state,
+        "since_epoch": overfitting.since_epoch,
+        "evidence": overfitting.evidence,
+        "looks": [_look(look) for look in overfitting.looks],
+    }
+
+
+def _look(look: Look) -> dict[str, Any]:
+    """Return a look: `low` and `high` are the epoch's own interval, those with `run_` hold for all epochs together."""
+    e = look.estimate
+    return {
+        "epoch": look.epoch,
+        "cause": look.cause,
+        "value": e.value,
+        "low": e.low,
+        "high": e.high,
+        "run_low": look.low,
+        "run_high": look.high,
+        "level": e.level,
+        "reliable": e.reliable,
     }

@@ -73,9 +73,11 @@ class Figures:
 
     def interval(self, estimate: Estimate, *, between: str = ", ") -> str:
         """Write an interval without brackets, or nothing where the value is exact and has none."""
-        if estimate.low == estimate.high:
-            return ""
-        return f"{self.signed(estimate.low)}{between}{self.signed(estimate.high)}"
+        return self.bounds(estimate.low, estimate.high, between=between)
+
+    def bounds(self, low: float, high: float, *, between: str = ", ") -> str:
+        """Write the ends of an interval without brackets, or nothing where they are the same."""
+        return "" if low == high else f"{self.signed(low)}{between}{self.signed(high)}"
 
 
 def percent(share: float) -> str:

@@ -96,6 +96,11 @@ RUNG_LABELS: dict[RungName, Label] = {
     "data": Label("data part of the loss", "The same without penalties."),
     "visited": Label("each visit counted once", "Every training example counts once, as scored at its visit."),
     "end_weights": Label("end-of-epoch weights", "The same examples in train mode, with the weights at the end of the epoch."),
+    "after_update": Label(
+        "after their own update", "The same examples in train mode, each right after the step on its own batch."
+    ),
+    "without_dropout": Label("dropout off", "The same examples and weights in train mode, but for dropout."),
+    "without_batch_norm": Label("dropout, batch norm off", "The same in train mode, but for dropout and batch norm."),
     "eval_mode": Label("eval mode", "The same examples and weights in eval mode."),
     "clean_view": Label("no augmentation", "The same examples without augmentation."),
     "valid_criterion": Label("validation's criterion", "The same, scored by validation's own formula."),

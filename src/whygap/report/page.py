@@ -15,8 +15,9 @@ from whygap.records import Cause, EpochGap, Run, Score, Verdict
 from whygap.report.atomic import write_atomically
 from whygap.report.figures import TRUE_MINUS, Figures, duration, percent
 from whygap.report.labels import CAUSE_LABELS, HOW_WORDS, UNATTRIBUTED, Label, direction_in_words, overfitting_answer
+from whygap.report.looks import LookTable, look_table, why_two_intervals
 from whygap.report.page_tables import EpochTable, LadderTable, epoch_table, ladder_table
-from whygap.report.pictures import as_svg, curves, terms_over_epochs, waterfall
+from whygap.report.pictures import as_svg, curves, overfitting_over_epochs, terms_over_epochs, waterfall
 from whygap.report.steps import shown_of
 
 
@@ -63,6 +64,7 @@ def page_of(run: Run, verdict: Verdict, *, title: str | None = None) -> str:
         run=run,
         verdict=verdict,
         overfitting=overfitting_answer(verdict.overfitting),
+        looks=_looks(verdict) if verdict.overfitting.looks else None,
         sections=[_section(run, score) for score in scores],
         glossary=glossary,
         how_words=HOW_WORDS,
@@ -108,6 +110,23 @@ class _Section:
     steps: list[_Step]
     terms: _Picture | None
     table: EpochTable | None
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """Whether it overfits, epoch by epoch: the picture, the same as a table, and why there are two intervals."""
+
+    picture: _Picture
+    table: LookTable
+    why: str
+
+
+def _looks(verdict: Verdict) -> _Looks:
+    return _Looks(
+        _Picture.of(overfitting_over_epochs(verdict)),
+        look_table(verdict, minus=TRUE_MINUS, between=" to "),
+        why_two_intervals(verdict.overfitting.looks),
+    )
 
 
 def _section(run: Run, score: Score) -> _Section:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whygap.records import EpochGap, Estimate, Term
+from whygap.records import EpochGap, Estimate
 from whygap.report.figures import TRUE_MINUS, Figures, percent
 from whygap.report.labels import CAUSE_LABELS, UNATTRIBUTED, Label
-from whygap.report.steps import Level, Step, ladder_of, missing_reason, part_name, shown_of
+from whygap.report.steps import Level, Step, ladder_of, missing_reason, shown_of
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,8 @@ def ladder_table(gap: EpochGap, figures: Figures) -> LadderTable:
             if (rung := gap.rung(row.name)) is not None and rung.low < rung.high:
                 interval = f"{figures.plain(rung.low)} to {figures.plain(rung.high)}"
             rows.append(LadderRow(row.label.short, figures.plain(row.value), interval, "", "", is_rung=True))
-        elif row.term is None:
-            rows.append(
-                LadderRow(row.label.short, figures.signed(row.value), "", "", "", is_rung=False, colour=row.label.colour)
-            )
         else:
-            rows += _term_rows(row, row.term, figures)
+            rows += [_step_row(step, figures) for step in (row, *row.parts)]
     return LadderTable(
         rows=tuple(rows),
         nil=shown_of([gap]).nil,
@@ -119,22 +115,13 @@ def ladder_table(gap: EpochGap, figures: Figures) -> LadderTable:
     )
 
 
-def _term_rows(step: Step, term: Term, figures: Figures) -> list[LadderRow]:
-    rows = []
-    for part in (term, *term.parts):
-        e = part.estimate
-        is_part = part is not term
+def _step_row(step: Step, figures: Figures) -> LadderRow:
+    value = figures.signed(step.value) + ("" if step.reliable else " ?")
+    interval, how, why = "", "", ""
+    if step.term is not None:
+        e = step.term.estimate
+        interval = figures.interval(e, between=" to ")
         how = e.how.replace("_", " ") + (f", {e.n:,} examples" if e.n else "")
-        rows.append(
-            LadderRow(
-                part_name(part, term) if is_part else step.label.short,
-                figures.signed(e.value) + ("" if e.reliable else " ?"),
-                figures.interval(e, between=" to "),
-                how,
-                "" if e.reliable else e.why,
-                is_rung=False,
-                is_part=is_part,
-                colour=step.label.colour,
-            )
-        )
-    return rows
+        why = e.why if e.reliable else f"not reliable: {e.why}"
+    colour = step.label.colour
+    return LadderRow(step.name, value, interval, how, why, is_rung=False, is_part=step.is_part, colour=colour)

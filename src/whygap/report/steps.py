@@ -30,11 +30,15 @@ class Level:
 
 @dataclass(frozen=True)
 class Step:
-    """One difference on the way from training to validation; `term` is None for what no term explains."""
+    """One difference on the way from training to validation; `term` is None for what no term explains.
+
+    `is_part` says that the term is a part of another.
+    """
 
     start: float
     end: float
     term: Term | None
+    is_part: bool = False
 
     @property
     def value(self) -> float:
@@ -46,8 +50,22 @@ class Step:
         return UNATTRIBUTED if self.term is None else CAUSE_LABELS[self.term.cause]
 
     @property
+    def name(self) -> str:
+        return self.term.name if self.term is not None and self.is_part else self.label.short
+
+    @property
     def reliable(self) -> bool:
         return self.term is None or self.term.estimate.reliable
+
+    @property
+    def parts(self) -> tuple[Step, ...]:
+        """The parts of the term, each from where the former ended."""
+        steps: list[Step] = []
+        here = self.start
+        for part in () if self.term is None else self.term.parts:
+            steps.append(Step(here, here + part.value, part, is_part=True))
+            here += part.value
+        return tuple(steps)
 
 
 def scale_of(gap: EpochGap) -> float:
@@ -67,8 +85,8 @@ def is_nil(difference: float, gap: EpochGap) -> bool:
 
 
 def _is_nil_term(term: Term, gap: EpochGap) -> bool:
-    e = term.estimate
-    return is_nil(max(abs(e.value), abs(e.low), abs(e.high)), gap)
+    ends = [x for t in (term, *term.parts) for x in (t.value, t.estimate.low, t.estimate.high)]
+    return is_nil(max(map(abs, ends)), gap)
 
 
 @dataclass(frozen=True)
@@ -175,8 +193,3 @@ def steps_of(gap: EpochGap) -> tuple[Step, ...]:
 def missing_reason(gap: EpochGap) -> str:
     """Say why an epoch has no gap, in the record's own words where it has any."""
     return "; ".join(gap.notes) or "a reported score is missing"
-
-
-def part_name(part: Term, whole: Term) -> str:
-    """Name a part of a term: its own cause where it differs, else what its record says of it."""
-    return CAUSE_LABELS[part.cause].short if part.cause != whole.cause else part.estimate.why or "part"

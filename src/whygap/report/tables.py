@@ -1,4 +1,4 @@
-"""Tables on the terminal: all epochs of a run, all runs of a store."""
+"""Tables on the terminal: all epochs of a run, what they say of overfitting, all runs of a store."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from whygap.records import Cause, EpochGap, Run, Score
+from whygap.records import Cause, EpochGap, Run, Score, Verdict
 from whygap.report.figures import Figures
 from whygap.report.labels import CAUSE_LABELS, direction_in_words
+from whygap.report.looks import look_table, why_two_intervals
 from whygap.report.steps import missing_reason, shown_of
 
 
@@ -118,6 +119,36 @@ def print_epochs(console: Console, run: Run, score: str | None = None) -> None:
     for g in gaps:
         if g.gap is None:
             console.print(Text(f"epoch {g.epoch} has no gap: {missing_reason(g)}", style="dim"))
+
+
+def print_looks(console: Console, verdict: Verdict) -> None:
+    """Print what every epoch says of overfitting: by itself, and once all looks of the run are paid for.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    verdict
+        The answer for one score of a run. Where unseen examples were never scored, nothing is printed.
+    """
+    looks = verdict.overfitting.looks
+    if not looks:
+        return
+    shown = look_table(verdict)
+    console.print(
+        Text(f"Does it overfit? {shown.name.capitalize()} of the {verdict.score.name}, {shown.level} intervals\n", style="bold")
+    )
+    table = _table()
+    titles = ("\nepoch", "\nestimate", "this epoch\nalone", "all epochs\ntogether", "over-\nfits")
+    for place, title in enumerate(titles):
+        table.add_column(Text(title), justify="left" if place == len(titles) - 1 else "right", overflow="fold")
+    for row in shown.rows:
+        since = " (since here)" if row.is_since else ""
+        alone, together = (f"[{ends}]" if ends else "" for ends in (row.alone, row.together))
+        table.add_row(*(Text(cell) for cell in (row.epoch, row.value, alone, together, f"{row.says}{since}")))
+    console.print(table)
+    if why := why_two_intervals(looks):
+        console.print(Text(f"\n{why}", style="dim"))
 
 
 _Column = tuple[str, list[str]]

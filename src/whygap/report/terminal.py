@@ -6,6 +6,7 @@ markup. Colour only repeats what the words say.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -13,14 +14,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from whygap.records import EpochGap, NotMeasured, Term, Verdict
+from whygap.records import EpochGap, Estimate, NotMeasured, Verdict
 from whygap.report.bars import Scale
 from whygap.report.figures import Figures, percent
 from whygap.report.labels import CAUSE_LABELS, UNATTRIBUTED, Label, direction_in_words, gap_in_words, overfitting_answer
-from whygap.report.steps import Level, Step, ladder_of, missing_reason, part_name, shown_of
-from whygap.report.tables import print_epochs, print_runs
+from whygap.report.steps import Level, Step, ladder_of, missing_reason, shown_of
+from whygap.report.tables import print_epochs, print_looks, print_runs
 
-__all__ = ["print_epochs", "print_ladder", "print_runs", "print_verdict"]
+__all__ = ["print_epochs", "print_ladder", "print_looks", "print_runs", "print_verdict"]
 
 _NARROWEST_BAR = 6
 _WIDEST_BAR = 40
@@ -30,7 +31,7 @@ def print_ladder(console: Console, gap: EpochGap, *, explain: bool = True) -> No
     """Print how one epoch's score gets from training, as reported, to validation, as reported.
 
     One row per measured rung and one per term between, with its value, its interval, how it was obtained, and a bar that starts
-    where the former one ended. A question mark stands by what is not reliable.
+    where the former one ended; the parts of a term stand under it. A question mark stands by what is not reliable.
 
     Parameters
     ----------
@@ -70,32 +71,29 @@ def _row(row: Level | Step, figures: Figures) -> _Row:
     if isinstance(row, Level):
         return _Row(row.label.short, figures.plain(row.value), "", "", "bold" if "reported" in row.name else "")
     if row.term is None:
-        return _Row(f"  {row.label.short}", figures.signed(row.value), "", "", "")
-    return _term_row(row.term, figures, indent="  ")
-
-
-def _term_row(term: Term, figures: Figures, *, indent: str, name: str | None = None) -> _Row:
-    e = term.estimate
+        return _Row(f"  {row.name}", figures.signed(row.value), "", "", "")
+    e = row.term.estimate
     interval = figures.interval(e)
     counted = f"{e.how.replace('_', ' ')} {e.n}" if e.n else e.how.replace("_", " ")
     return _Row(
-        indent + (name or CAUSE_LABELS[term.cause].short),
+        f"    {row.name}" if row.is_part else f"  {row.name}",
         figures.signed(e.value),
         f"[{interval}]" if interval else "",
         counted if e.reliable else f"{counted} ?",
-        "",
+        "dim" if row.is_part else "",
     )
 
 
-def _print_rows(console: Console, rows: tuple[Level | Step, ...], figures: Figures) -> None:
+def _print_rows(console: Console, rows: Sequence[Level | Step], figures: Figures) -> None:
     if not rows:
         return
-    cells = [_row(row, figures) for row in rows]
+    shown = [r for row in rows for r in ((row, *row.parts) if isinstance(row, Step) else (row,))]
+    cells = [_row(row, figures) for row in shown]
     widths = [max(len(getattr(c, column)) for c in cells) for column in ("name", "value", "interval", "how")]
     left = console.width - sum(widths) - sum(1 for w in widths if w) - 1
-    ends = [x for row in rows for x in ((row.value,) if isinstance(row, Level) else (row.start, row.end))]
+    ends = [x for row in shown for x in ((row.value,) if isinstance(row, Level) else (row.start, row.end))]
     scale = Scale(min(ends), max(ends), min(left, _WIDEST_BAR), console.options.ascii_only)
-    for cell, row in zip(cells, rows, strict=True):
+    for cell, row in zip(cells, shown, strict=True):
         line = Text(f"{cell.name:<{widths[0]}} {cell.value:>{widths[1]}}", style=cell.style)
         if widths[2]:
             line.append(f" {cell.interval:<{widths[2]}}")
@@ -106,15 +104,6 @@ def _print_rows(console: Console, rows: tuple[Level | Step, ...], figures: Figur
             line.append(f"  {drawn}", style="" if isinstance(row, Level) else row.label.colour)
         line.rstrip()
         console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
-        if isinstance(row, Step) and row.term is not None:
-            _print_parts(console, row.term, figures, widths)
-
-
-def _print_parts(console: Console, term: Term, figures: Figures, widths: list[int]) -> None:
-    for part in term.parts:
-        cell = _term_row(part, figures, indent="    ", name=part_name(part, term))
-        line = f"{cell.name:<{widths[0]}} {cell.value:>{widths[1]}} {cell.interval:<{widths[2]}} {cell.how}"
-        console.print(Text(line.rstrip(), style="dim"), no_wrap=True, overflow="ellipsis", crop=True)
 
 
 def _print_notes(console: Console, gap: EpochGap, rows: tuple[Level | Step, ...], *, explain: bool) -> None:
@@ -124,10 +113,15 @@ def _print_notes(console: Console, gap: EpochGap, rows: tuple[Level | Step, ...]
         grid.add_row(_named(CAUSE_LABELS[cause], cause), Text(CAUSE_LABELS[cause].meaning, style="dim"))
     if explain and any(isinstance(row, Step) and row.term is None for row in rows):
         grid.add_row(Text(UNATTRIBUTED.short), Text(UNATTRIBUTED.meaning, style="dim"))
-    for term in gap.terms:
-        if not term.estimate.reliable:
-            reason = term.estimate.why or "no reason given"
-            grid.add_row(Text("? not reliable"), Text(f"{CAUSE_LABELS[term.cause].short}: {reason}"))
+    for name, e in _estimates(gap):
+        if not e.reliable:
+            grid.add_row(Text("? not reliable"), Text(f"{name}: {e.why or 'no reason given'}"))
+    remarks: dict[str, list[str]] = {}
+    for name, e in _estimates(gap) if explain else ():
+        if e.reliable and e.why:
+            remarks.setdefault(e.why, []).append(name)
+    for why, names in remarks.items():
+        grid.add_row(Text("interval", style="dim"), Text(f"{', '.join(names)}: {why}", style="dim"))
     if shown.nil:
         grid.add_row(Text("nil", style="dim"), Text(", ".join(shown.nil), style="dim"))
     _add_missing(grid, gap.not_measured, "not measured")
@@ -136,6 +130,14 @@ def _print_notes(console: Console, gap: EpochGap, rows: tuple[Level | Step, ...]
     if grid.row_count:
         console.print()
         console.print(grid)
+
+
+def _estimates(gap: EpochGap) -> Iterator[tuple[str, Estimate]]:
+    """Yield what an epoch's terms and their parts are called, with their estimates."""
+    for term in gap.terms:
+        name = CAUSE_LABELS[term.cause].short
+        yield name, term.estimate
+        yield from ((f"{name}, {part.name}", part.estimate) for part in term.parts)
 
 
 def _named(label: Label, name: str) -> Text:
@@ -183,3 +185,5 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
         console.print(Padding(grid, (0, 0, 0, 1)))
     for warning in verdict.warnings:
         console.print(Text("\nWarning: ", style="bold").append(warning, style="not bold"))
+    for remark in verdict.remarks:
+        console.print(Text(f"\nNote: {remark}", style="dim"))

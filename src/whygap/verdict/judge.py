@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from whygap.records import Cause, EpochGap, Estimate, NotMeasured, Overfitting, RankedCause, Run, Score, Verdict
+from whygap.records import Cause, EpochGap, NotMeasured, Overfitting, RankedCause, Run, Score, Term, Verdict
+from whygap.verdict.doubts import is_within_chance, remarks_about, warnings_about
 from whygap.verdict.overfitting import judge_overfitting
 from whygap.verdict.sentences import WORDS
 
@@ -43,7 +44,8 @@ def judge(run: Run, *, score: str | None = None) -> Verdict:
         overfitting=overfitting,
         causes=causes,
         cannot_tell=_cannot_tell(every),
-        warnings=tuple(dict.fromkeys([*(p.text for p in run.problems), *_notes(run, every), *_lapses(every), *_doubts(gaps)])),
+        warnings=warnings_about(run, every),
+        remarks=remarks_about(every),
     )
 
 
@@ -95,6 +97,7 @@ def _sentence(gaps: Sequence[EpochGap], cause: Cause) -> str:
     text = f"{WORDS[cause].reason}: {at_first} in epoch {first}"
     if last != first:
         text += f", {at_last} in epoch {last}"
+    text += _of_which([g for g in gaps if g.term(cause)], cause)
     both = [g for g in gaps if g.term(cause) and cause in _OTHER_SIDE and g.term(_OTHER_SIDE[cause])]
     if both:
         text += f"; the validation score has its like, so that {effects(both[-1])[cause]:+.4g} of it remains"
@@ -102,10 +105,26 @@ def _sentence(gaps: Sequence[EpochGap], cause: Cause) -> str:
     most = sum(explains_most(g) == cause for g in gaps)
     if most:
         text += f"; most of the gap{_in(most, len(gaps))}"
-    within = sum(_is_within_chance(e) for _, e in present)
+    within = sum(is_within_chance(e) for _, e in present)
     if within and not both:
         text += f"; within chance{_in(within, len(present))}"
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _of_which(gaps: Sequence[EpochGap], cause: Cause) -> str:
+    """Name the parts of a term in the last epoch that has any."""
+    for gap in reversed(gaps):
+        if (term := gap.term(cause)) is not None and term.parts:
+            when = "" if gap is gaps[-1] else f" in epoch {gap.epoch}"
+            return f"; of which{when} {', '.join(map(_part, term.parts))}"
+    return ""
+
+
+def _part(part: Term) -> str:
+    e = part.estimate
+    value = str(e).partition(" [")[0]  # as many decimals as the interval bears; the detailed views show it
+    doubt = " (not reliable)" if not e.reliable else " (within chance)" if is_within_chance(e) else ""
+    return f"{part.name} {value}{doubt}"
 
 
 def _headline(gaps: Sequence[EpochGap], causes: Sequence[RankedCause], overfitting: Overfitting) -> str:
@@ -167,62 +186,8 @@ def _cannot_tell(every: Sequence[EpochGap]) -> tuple[NotMeasured, ...]:
 _TOGETHER: tuple[Cause, Cause] = ("memorisation", "shift")
 
 
-def _notes(run: Run, every: Sequence[EpochGap]) -> list[str]:
-    told = {p.text for p in run.problems}
-    epochs: dict[str, list[int]] = {}
-    for gap in every:
-        for note in gap.notes:
-            if note not in told:
-                epochs.setdefault(note, []).append(gap.epoch)
-    return [f"{note} ({_epochs(where)})" for note, where in epochs.items()]
-
-
-def _lapses(every: Sequence[EpochGap]) -> list[str]:
-    """Name the epochs in which a cause could not be measured that was measured in others."""
-    measured = {t.cause for g in every for t in g.terms}
-    epochs: dict[NotMeasured, list[int]] = {}
-    for gap in every:
-        for m in gap.not_measured:
-            if m.cause in measured:
-                epochs.setdefault(m, []).append(gap.epoch)
-    return [f"{m.cause} could not be measured in {_epochs(where)}: {m.why}" for m, where in epochs.items()]
-
-
-def _doubts(gaps: Sequence[EpochGap]) -> list[str]:
-    shaky: dict[Cause, list[tuple[int, str]]] = {}
-    for gap in gaps:
-        for term in gap.terms:
-            if not term.estimate.reliable:
-                shaky.setdefault(term.cause, []).append((gap.epoch, term.estimate.why))
-    doubts = [f"the interval of {c} isn't reliable in {_epochs([e for e, _ in at])}: {at[-1][1]}" for c, at in shaky.items()]
-    noise = [g.epoch for g in gaps if g.gap and _is_within_chance(g.gap)]
-    if noise:
-        doubts.append(f"in {_epochs(noise)} the gap is so small that another validation set of this size could turn its sign")
-    sizes = [(g, max([abs(g.gap.value), *(abs(t.value) for t in g.terms)])) for g in gaps if g.gap]
-    lost = [g.epoch for g, size in sizes if abs(g.unattributed) > 0.1 * size]
-    if lost:
-        doubts.append(f"in {_epochs(lost)} a part of the gap could not be attributed to any cause")
-    return doubts
-
-
-def _is_within_chance(estimate: Estimate) -> bool:
-    return estimate.low <= 0.0 <= estimate.high and estimate.low < estimate.high
-
-
 def _in(count: int, n: int) -> str:
     """Return " in 7 of 12 epochs", " in all 12 epochs", or nothing where there is one only."""
     if n == 1:
         return ""
     return f" in all {n} epochs" if count == n else f" in {count} of {n} epochs"
-
-
-def _epochs(numbers: Sequence[int]) -> str:
-    """Return "epoch 3" or "epochs 1-4, 7"."""
-    spans: list[list[int]] = []
-    for n in numbers:
-        if spans and n == spans[-1][1] + 1:
-            spans[-1][1] = n
-        else:
-            spans.append([n, n])
-    text = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
-    return f"epoch{'s' if len(numbers) > 1 else ''} {text}"

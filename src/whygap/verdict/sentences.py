@@ -23,8 +23,8 @@ WORDS: Mapping[Cause, Words] = {
         True,
     ),
     "reduction": Words(
-        "the reported training score doesn't count every example once",
-        "To compare like with like, weight batches by their rows and leave sample weights out.",
+        "the reported training score doesn't count every example once (a short last batch, weights, a window)",
+        "Harmless; to compare like with like, weight batches by their rows and leave sample weights out.",
         True,
     ),
     "averaging": Words(
@@ -40,17 +40,18 @@ WORDS: Mapping[Cause, Words] = {
     ),
     "augmentation": Words(
         "training examples are augmented before they are scored and validation examples are not",
-        "Harmless; to compare like with like, score the training examples as they are.",
+        "Harmless; to compare like with like, score the training examples without augmentation.",
         True,
     ),
     "criterion": Words(
-        "training and validation are scored by different criteria",
-        "To compare like with like, score both by the validation criterion.",
+        "training and validation are scored by different criteria, such as label smoothing on one side only",
+        "Harmless; to compare like with like, score the training examples by the validation criterion too.",
         True,
     ),
     "weights": Words(
         "validation is scored with other weights than those that training ended with (an average or a checkpoint)",
-        "Harmless; to compare like with like, score both with the same weights.",
+        "Harmless where validation looks better for it; where it looks worse, the average lags behind or the checkpoint is "
+        "old: average over fewer steps, or validate with the last weights.",
         True,
     ),
     "memorisation": Words(
@@ -69,8 +70,8 @@ WORDS: Mapping[Cause, Words] = {
         False,
     ),
     "reduction_valid": Words(
-        "the reported validation score doesn't count every example once",
-        "To compare like with like, weight batches by their rows and leave sample weights out.",
+        "the reported validation score doesn't count every example once (a short last batch, or weights)",
+        "Harmless; to compare like with like, weight batches by their rows and leave sample weights out.",
         True,
     ),
     "penalty_valid": Words(
