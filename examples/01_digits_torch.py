@@ -22,7 +22,7 @@ def load(seed: int = 0) -> tuple[TensorDataset, TensorDataset]:
     return TensorDataset(x[:1297], y[:1297]), TensorDataset(x[1297:], y[1297:])
 
 
-def train(*, epochs: int = 8, budget: int | str = 512, seed: int = 0, store: object = None) -> tuple[nn.Module, Meter]:
+def train(*, epochs: int = 8, budget: float | str = 512, seed: int = 0, store: object = None) -> tuple[nn.Module, Meter]:
     """Train a small network with dropout and batch norm and measure it."""
     train_set, valid_set = load()
     torch.manual_seed(seed)

@@ -54,7 +54,7 @@ def test_averaging_explains_most_and_there_is_nothing_to_fix(exact):
 def test_sampled_intervals_cover_the_exact_terms_at_their_level(exact):
     _, observations = exact
     counted = demo_exact.coverage(observations, 80)
-    for method in ("plain", "difference"):
+    for method in demo_exact.METHODS:
         rows = [r for r in counted if r["method"] == method]
         for cause in ("averaging", "generalisation"):
             # 960 draws of 95 %: below 0.929 with a probability of 0.3 %

@@ -46,7 +46,8 @@ def check(gaps, score_all):
         mode = gap.term("mode").estimate
         assert (mode.value < 0) == (truth < 0)
         assert mode.low > 0 or mode.high < 0, "the term must be visible"
-        assert mode.low - 2 * error <= truth <= mode.high + 2 * error, (budget, mode, truth)
+        # one draw: of its 95 % intervals every twentieth misses, and benchmarks/coverage.py counts those
+        assert abs(mode.value - truth) <= 4 * mode.se + 2 * error, (budget, mode, truth)
 
 
 def test_mode_in_pytorch():

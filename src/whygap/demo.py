@@ -56,7 +56,7 @@ class Demo:
         Of the data, the initial weights and the order of the examples.
     epochs : int
         Full passes over the 5,000 training sequences.
-    budget : int or "exact"
+    budget : float, int or "exact"
         As in `GapCallback`.
     store : path, None or False
         As in `GapCallback`.

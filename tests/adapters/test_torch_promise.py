@@ -10,10 +10,14 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+import whygap.adapters.budget
 import whygap.adapters.epoch
-import whygap.adapters.reservoir
 import whygap.adapters.session
+import whygap.adapters.spread
 import whygap.adapters.torch
+import whygap.adapters.torch_scores
+import whygap.adapters.torch_valid
+import whygap.adapters.torch_visits
 from whygap.adapters.torch import Meter
 
 
@@ -63,8 +67,12 @@ def run(digits, metered, *, workers=0, epochs=3, before=None):
     own = torch.Generator().manual_seed(5)
     valid = DataLoader(Noisy(digits.x_valid, digits.y_valid), batch_size=100, shuffle=True, generator=own)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
-    options = {"budget": "exact", "store": False} | (metered or {})
-    meter = Meter(model, nn.CrossEntropyLoss(), valid=valid, **options) if metered is not None else None
+    options = {"budget": "exact", "store": False, "valid": valid} | (metered or {})
+    averaged = None
+    if "weights" in options and options["weights"] is not None:
+        averaged, options["weights"] = options["weights"](model)
+    meter = Meter(model, nn.CrossEntropyLoss(), **options) if metered is not None else None
+    watches = metered is not None and options["valid"] is None
     if before:
         before(meter)
     digest, calls = hashlib.sha256(), []
@@ -80,12 +88,16 @@ def run(digits, metered, *, workers=0, epochs=3, before=None):
             digest.update(x.numpy().tobytes() + loss.detach().numpy().tobytes())
             if meter:
                 meter.record(loss)
-        if meter:
+            if averaged:
+                averaged.update_parameters(model)
+        if meter and not watches:
             meter.end_epoch()
         model.eval()
         with torch.no_grad():
-            for x, y in valid:
+            for x, y in meter.validate(valid) if watches else valid:
                 digest.update(nn.functional.cross_entropy(model(x), y).numpy().tobytes())
+        if watches:
+            meter.end_epoch()
     for name, tensor in model.state_dict().items():
         digest.update(name.encode() + tensor.numpy().tobytes())
     digest.update(repr((model.n_calls, model.scale.item(), [m.training for m in model.modules()])).encode())
@@ -105,13 +117,40 @@ def bare(digits):
     return digest
 
 
-@pytest.mark.parametrize("budget", ["exact", 100])
-@pytest.mark.parametrize("store", [False, None])
-def test_bit_for_bit_the_same_run(digits, bare, budget, store):
-    digest, meter = run(digits, {"budget": budget, "store": store})
+@pytest.mark.parametrize("budget", ["exact", 100, 0.9])
+@pytest.mark.parametrize("options", [{"store": False}, {"store": None}, {"valid": None}], ids=["no store", "store", "validate"])
+def test_bit_for_bit_the_same_run(digits, bare, budget, options):
+    digest, meter = run(digits, {"budget": budget} | options)
     assert digest == bare
     assert len(meter.run.epochs) == 3
-    assert all(g.term("mode") and g.term("averaging") for g in meter.run.epochs)
+    assert all(g.term("generalisation") for g in meter.run.epochs)
+    assert all(g.term("mode") and g.term("averaging") for g in meter.run.epochs if budget != 0.9)
+
+
+def without_jitter(batch):
+    """A clean view that draws from every generator and writes into the batch that it is given."""
+    batch[0].add_(0.01 * torch.randn(()) + np.random.standard_normal() * random.random())  # noqa: NPY002
+    return batch[0] * 1.0, batch[1]
+
+
+def averaged_model(model):
+    averaged = torch.optim.swa_utils.AveragedModel(model)
+    return averaged, averaged
+
+
+def state_dict(model):
+    return None, lambda: {name: tensor * 0.99 for name, tensor in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("budget", ["exact", 100])
+@pytest.mark.parametrize("valid", [True, False])
+@pytest.mark.parametrize("weights", [averaged_model, state_dict])
+def test_the_same_with_all_that_validation_does_otherwise(digits, bare, budget, valid, weights):
+    options = {"clean": without_jitter, "criterion": nn.CrossEntropyLoss(label_smoothing=0.1), "weights": weights}
+    fresh = DataLoader(Noisy(digits.x_fresh, digits.y_fresh), batch_size=100, shuffle=True)
+    digest, meter = run(digits, {"budget": budget, "fresh": fresh} | options | ({} if valid else {"valid": None}))
+    assert digest == bare
+    assert all(g.term(c) for g in meter.run.epochs for c in ("augmentation", "criterion", "weights", "memorisation"))
 
 
 def test_the_same_with_worker_processes(digits):
@@ -135,9 +174,9 @@ def fails_in_bookkeeping(*arguments, **keywords):
     raise RuntimeError("planted")
 
 
-def fails_in_the_middle(self, batch, training):
+def fails_in_the_middle(self, batch, functions=None, model=None):
     torch.rand(7)
-    self._model.train(not training)
+    self._model.train(not self._model.training)
     self._model.norm.running_mean.add_(1.0)
     self._model.n_calls += 100
     raise RuntimeError("planted")
@@ -145,22 +184,30 @@ def fails_in_the_middle(self, batch, training):
 
 PLANTED = [
     (whygap.adapters.torch, "count_rows", fails_in_bookkeeping),
-    (whygap.adapters.torch, "copied", fails_in_bookkeeping),
-    (whygap.adapters.torch, "rescore", fails),
-    (whygap.adapters.torch, "observe", fails),
-    (whygap.adapters.torch, "one_per_example", fails),
-    (whygap.adapters.torch.Meter, "_probe", fails_in_the_middle),
-    (whygap.adapters.torch.Meter, "_score_visit", fails),
+    (whygap.adapters.torch, "score_rungs", fails),
+    (whygap.adapters.torch, "build_observation", fails),
     (whygap.adapters.torch.Meter, "_measure", fails),
-    (whygap.adapters.epoch.EpochLog, "__init__", fails),
-    (whygap.adapters.epoch.EpochLog, "wants", fails_in_bookkeeping),
-    (whygap.adapters.epoch.EpochLog, "sample", fails),
-    (whygap.adapters.reservoir.Reservoir, "keep", fails_in_bookkeeping),
+    (whygap.adapters.torch.Meter, "_see", fails_in_bookkeeping),
+    (whygap.adapters.torch_visits, "copied", fails_in_bookkeeping),
+    (whygap.adapters.torch_visits.Onlooker, "score", fails_in_the_middle),
+    (whygap.adapters.torch_visits.Onlooker, "pair", fails),
+    (whygap.adapters.torch_visits.Onlooker, "look_after_step", fails),
+    (whygap.adapters.torch_scores, "one_per_example", fails),
+    (whygap.adapters.torch_valid, "count_rows", fails_in_bookkeeping),
+    (whygap.adapters.torch_valid.ValidationWatch, "watch", fails),
+    (whygap.adapters.torch_valid.ValidationWatch, "side", fails),
+    (whygap.adapters.epoch.VisitLog, "__init__", fails_in_bookkeeping),
+    (whygap.adapters.epoch.VisitLog, "sample", fails),
+    (whygap.adapters.spread.Spread, "wants", fails_in_bookkeeping),
+    (whygap.adapters.spread.Spread, "keep", fails_in_bookkeeping),
+    (whygap.adapters.budget.Ledger, "plan", fails_in_bookkeeping),
     (whygap.adapters.session, "build_epoch_gap", fails),
-    (whygap.adapters.session, "is_difference_better", fails),
     (whygap.adapters.session, "Store", fails),
     (whygap.adapters.session, "judge", fails),
 ]
+
+
+WATCHING = (whygap.adapters.torch_valid, whygap.adapters.torch_valid.ValidationWatch)
 
 
 @pytest.mark.parametrize(("place", "name", "bug"), PLANTED, ids=[f"{p.__name__}.{n}" for p, n, _ in PLANTED])
@@ -169,7 +216,8 @@ def test_a_bug_inside_leaves_the_run_as_it_is_and_warns_once(digits, bare, monke
     monkeypatch.delenv("WHYGAP_STRICT")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("error" if as_error else "always")
-        digest, meter = run(digits, {"store": None}, before=lambda meter: monkeypatch.setattr(place, name, bug))
+        options = {"store": None, "budget": 100} | ({"valid": None} if place in WATCHING else {})
+        digest, meter = run(digits, options, before=lambda meter: monkeypatch.setattr(place, name, bug))
     assert digest == bare
     told = capsys.readouterr().err.splitlines() if as_error else [str(w.message) for w in caught]
     assert len(told) == 1
@@ -180,4 +228,4 @@ def test_a_bug_inside_leaves_the_run_as_it_is_and_warns_once(digits, bare, monke
 
 def test_strict_raises(digits, monkeypatch):
     with pytest.raises(RuntimeError, match="planted"):
-        run(digits, {}, before=lambda meter: monkeypatch.setattr(whygap.adapters.torch, "rescore", fails))
+        run(digits, {}, before=lambda meter: monkeypatch.setattr(whygap.adapters.torch, "score_rungs", fails))

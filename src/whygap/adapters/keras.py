@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,28 +15,25 @@ except ImportError as error:
 
     raise MissingPackageError("whygap.adapters.keras needs Keras 3 and a backend: pip install 'whygap[keras]'") from error
 
-from whygap.adapters.epoch import (
-    ROUNDING,
-    Budget,
-    EpochLog,
-    Held,
-    Reported,
-    Scored,
-    ValidScored,
-    check_budget,
-    count_evaluations,
-    observe,
-    rescore,
-)
-from whygap.adapters.keras_probe import KerasProbe, check_backend, preserved_random_state
+from whygap.adapters.budget import Budget, Ledger, check_budget
+from whygap.adapters.epoch import ROUNDING, Reported, Sampled, ValidSide, VisitLog, build_observation
+from whygap.adapters.keras_batch import Batch, check_split, is_arrays
+from whygap.adapters.keras_probe import KerasProbe, State, View, check_backend, preserved_random_state, to_host
+from whygap.adapters.keras_rungs import Held, Scorer, pick_rows, score_rungs
 from whygap.adapters.keras_scores import is_higher_better, known_metrics, rows_of
-from whygap.adapters.keras_tap import Tap
+from whygap.adapters.keras_tap import Peek, Tap
+from whygap.adapters.keras_valid import ValidWatch, score_given
+from whygap.adapters.keras_visits import Steps
+from whygap.adapters.keras_weights import Weights, check_weights, state_with
 from whygap.adapters.session import Session, StorePath
 from whygap.errors import InputError
 from whygap.observation import Array, Observation
 from whygap.records import Cause, EpochGap, Run, Score, Verdict
 
-Batch = tuple[Any, ...]
+SOME = 1_000
+"""Examples that are scored of a split that the user hands in, under a share of the time."""
+
+TOO_DEAR = "whole batches in train mode were more than this epoch's budget allows"
 
 
 class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -51,15 +48,25 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
     train : (x, y) arrays, optional
         What `fit` is given. Only its length is used: a run that visits fewer rows than this in an epoch is told about.
     valid : (x, y) or (x, y, sample_weight) arrays, or an iterable of such batches, optional
-        The validation set. By default the batches with which `fit` validates.
+        The validation set. By default the batches with which `fit` validates, which aren't scored twice.
     fresh : like `valid`, optional
         Examples like the training ones that are never trained on. They split the generalisation term into memorisation
         (training examples against these) and shift (these against the validation set).
-    budget : int or "exact"
-        Training examples to score at the end of an epoch, in whole batches and at least 16 of them; "exact" scores all that
-        were visited and keeps an epoch's batches in memory.
+    budget : float, int or "exact"
+        Share of the training time that may be spent, 0.02 being 2 %; or training examples to score at the end of an epoch, in
+        whole batches and at least 8 of them; "exact" scores all that were visited and keeps an epoch's batches in memory.
+        Where `fit` doesn't validate, scoring `valid` is your validation and not part of that share.
     loss : callable, optional
         `loss(y, y_pred)` with one number per example, where the compiled loss can't be taken apart.
+    criterion : callable, optional
+        `criterion(y, y_pred)` with one number per example: the loss of the validation side, where that is another one.
+    clean : callable, optional
+        Returns a training batch `(x, y, ...)` with the same examples in the same order without augmentation. Random layers
+        inside the model need none: they are part of the mode.
+    weights : "ema", list of arrays, or callable, optional
+        What validation uses in the place of the weights at the end of the epoch: the optimizer's averages (`use_ema=True`), a
+        list as from `model.get_weights()`, or `weights(model)` that gives one at the end of each epoch. With
+        `keras.callbacks.SwapEMAWeights` it is "ema", and this callback comes first in `callbacks=`.
     store : path, None or False
         Where the run is kept: by default `WHYGAP_STORE` or ./whygap.db; False for nowhere.
     verbose : int
@@ -79,8 +86,11 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         valid: Any = None,
         *,
         fresh: Any = None,
-        budget: Budget = 512,
+        budget: Budget = 0.02,
         loss: Any = None,
+        criterion: Any = None,
+        clean: Callable[[Batch], Batch] | None = None,
+        weights: Weights = None,
         store: StorePath = None,
         name: str | None = None,
         verbose: int = 1,
@@ -89,22 +99,24 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         check_backend()
         self._budget = check_budget(budget)
+        for what, function in (("loss", loss), ("criterion", criterion), ("clean", clean)):
+            if function is not None and not callable(function):
+                raise InputError(f"{what} must be callable, not {type(function).__name__}")
         self._n_train = None if train is None else rows_of(train)
-        self._valid = None if valid is None else _checked_split(valid, "validation")
-        self._fresh = None if fresh is None else _checked_split(fresh, "fresh")
-        self._loss, self._store, self._name, self._verbose, self._seed = loss, store, name, verbose, seed
+        self._valid = None if valid is None else check_split(valid, "validation")
+        self._fresh = None if fresh is None else check_split(fresh, "fresh")
+        self._loss, self._criterion, self._clean, self._weights = loss, criterion, clean, check_weights(weights)
+        self._store, self._name, self._verbose, self._seed = store, name, verbose, seed
         self._session: Session | None = None
         self._probe: KerasProbe | None = None
-        self._log: EpochLog | None = None
+        self._steps: Steps | None = None
+        self._watch: ValidWatch | None = None
         self._tap: Tap | None = None
         self._test_tap: Tap | None = None
-        self._validated: list[Batch] = []
-        self._pending: Held | None = None
         self._watched: Any = None
-        self._steps_per_call = 1
         self._is_fitting = False
-        self._needs_visits = False
-        self._is_plain = True
+        self._is_training = False
+        self._is_valid_known = False
 
     @property
     def run(self) -> Run:
@@ -141,34 +153,57 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         versions = {"keras": keras.__version__, "backend": keras.backend.backend(), "numpy": np.__version__}
         versions["python"] = platform.python_version()
-        source = self._name or f"keras: {self.model.name}"
+        parameters = self.params or {}
         session = self._session = Session(
-            source=source, store=self._store, versions=versions, seeds={"whygap": self._seed}, preserve=preserved_random_state
+            source=self._name or f"keras: {self.model.name}",
+            store=self._store,
+            versions=versions,
+            seeds={"whygap": self._seed},
+            preserve=preserved_random_state,
+            ledger=Ledger(self._budget, epochs=parameters.get("epochs")),
         )
-        self._probe, self._log, self._validated = None, None, []
-        self._is_fitting, self._needs_visits, self._is_plain = True, False, True
+        self._probe = self._steps = self._watch = None
+        self._is_fitting, self._is_valid_known = True, False
         with session.shield("starting to watch"):
             if self._tap is not None:
                 self._tap.remove()
             # On JAX, `self.model` is a property that moves the training state back into the model. Touched within a step it
             # would hand the next step buffers that are gone: between here and the end of an epoch only this reference is used.
             model = self._watched = self.model
-            self._steps_per_call = int(getattr(model, "steps_per_execution", 1) or 1)
-            self._probe = KerasProbe(model, self._loss)
-            self._tap = Tap(model, "train_function", before=self._before_step, after=self._after_step)
+            per_call = int(getattr(model, "steps_per_execution", 1) or 1)
+            n_steps = parameters.get("steps")
+            self._probe = KerasProbe(model, self._loss, self._criterion)
+            self._steps = Steps(
+                session,
+                self._probe,
+                ("loss", *known_metrics(_metric_names(model))),
+                n_planned=None if n_steps is None else -(-n_steps // per_call),
+                per_call=per_call,
+                seed=self._seed,
+            )
+            self._watch = ValidWatch(is_exact=self._budget == "exact", seed=self._seed)
+            self._tap = Tap(model, "train_function", before=self._steps.before, after=self._steps.after)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         session = self._watching()
+        with session.shield("starting an epoch", is_light=True):
+            # Forgetting the last epoch takes milliseconds on JAX, one value after another. Without us they would have been
+            # taken step by step, and they count as the last epoch's.
+            if self._steps is not None:
+                self._steps.begin_epoch(epoch + 1)
+            if self._watch is not None:
+                self._watch.forget()
         session.begin_epoch(epoch + 1)
-        self._log, self._validated = None, []
-        with session.shield("starting an epoch"):
-            self._log = EpochLog(epoch + 1, self._budget, self._seed)
+        self._is_training = True
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        if not self._is_fitting or self._valid is not None:
+        if not self._is_fitting:
             return
-        with self._watching().shield("watching the validation"):
-            self._test_tap = Tap(self._watched, "test_function", before=_look_away, after=self._after_test_step)
+        self._end_training()
+        if self._valid is None and self._watch is not None:
+            with self._watching().shield("watching the validation", is_light=True):
+                self._watch.forget()
+                self._test_tap = Tap(self._watched, "test_function", before=_look_away, after=self._after_test_step)
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         if self._test_tap is not None:
@@ -177,12 +212,12 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         session, told = self._watching(), dict(logs or {})
+        self._end_training()
         observations, evaluations = list[Observation](), 0
         with session.shield("measuring the epoch"):
-            observations, evaluations = self._measure(told)
+            observations, evaluations = self._measure(session, told)
         if not observations:
             observations = [session.unmeasured(epoch + 1, _number(told.get("loss")), _number(told.get("val_loss")))]
-        self._log, self._validated = None, []
         gaps = session.end_epoch(observations, evaluations=evaluations)
         if self._verbose >= 2:
             print(gaps[0])
@@ -197,109 +232,140 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
             with session.shield("explaining the run"):
                 print(session.verdict())
 
-    # ------------------------------------------------------------------ visits
+    def _end_training(self) -> None:
+        if self._is_training and self._steps is not None:
+            self._is_training = False
+            self._steps.end_training()
 
-    def _before_step(self, state: Any, batch: Batch) -> None:
-        """Decide whether the batch is sampled and, where only that tells, score it just before its own update."""
-        session, log, probe = self._watching(), self._log, self._probe
-        self._pending = None
-        with session.shield("seeing a batch", is_light=True):
-            if log is not None and probe is not None and log.wants(rows_of(batch[0])):
-                self._pending = Held(batch=None)
-        is_first = log is not None and not log.rows and not session.run.epochs
-        if is_first:
-            self._is_plain = len(batch) < 3 or batch[2] is None
-            self._needs_visits = not self._is_plain
-        if self._pending is None or probe is None or self._steps_per_call > 1 or not (is_first or self._needs_visits):
-            return
-        with session.shield("scoring a visit"), probe.no_trace():
-            values = (state[0], state[1]) if state is not None else probe.state()
-            # with the very seeds of the step that follows, so that its masks are these
-            self._pending.at_visit, _ = probe.score(values, batch, ("loss",), training=True)
-            self._needs_visits = self._needs_visits or probe.has_penalty
-
-    def _after_step(self, batches: list[Batch], logs: Any) -> None:
-        with self._watching().shield("seeing a batch", is_light=True):
-            if self._log is None:
-                return
-            self._log.rows.append(sum(rows_of(b[0]) for b in batches))
-            self._log.recorded.append(logs)  # values on the device; waiting for them here would stall the training
-            if self._pending is not None:
-                self._pending.batch = [_copied(b) for b in batches]
-                self._log.keep(self._pending)
-
-    def _after_test_step(self, batches: list[Batch], logs: Any) -> None:
-        self._validated.extend(batches)
+    def _after_test_step(self, batches: list[Batch], logs: Any, state: Any) -> None:
+        try:
+            if self._watch is not None:
+                self._watch.see(batches, logs)
+        except Exception as error:
+            self._watching().fail("watching the validation", error)
 
     # ------------------------------------------------------------------ end of the epoch
 
-    def _measure(self, told: dict[str, Any]) -> tuple[list[Observation], int]:
-        session, log, probe = self._watching(), self._log, self._probe
-        if log is None or probe is None:
+    def _measure(self, session: Session, told: dict[str, Any]) -> tuple[list[Observation], int]:
+        steps, probe = self._steps, self._probe
+        if steps is None or probe is None or steps.log is None:
             return [], 0  # watching could not be started, which has been told
+        log = steps.log
         if not log.rows:
             raise InputError("no batch of this epoch was seen")
-        names = ("loss", *known_metrics([n for n in told if not n.startswith("val_")]))
-        valid_batches: Iterable[Batch] = self._validated if self._valid is None else _batches(self._valid, log.rows[0])
+        names = ("loss", *(n for n in steps.names if n != "loss" and n in told))
+        scorer = Scorer(probe, names, steps.size)
         state = probe.state()
-
-        def score_one(batches: list[Batch], training: bool) -> Scored:
-            nonlocal state
-            parts = []
-            for batch in batches:
-                scored, moved = probe.score(state, batch, names, training=training)
-                state = moved if training else state
-                parts.append(scored)
-            if len(parts) == 1:
-                return parts[0]
-            joined = {n: np.concatenate([p.scores[n] for p in parts]) for n in names}
-            return Scored(joined, float(np.mean([p.penalty for p in parts])))
-
-        def score_split(batches: Iterable[Batch]) -> ValidScored:
-            side = ValidScored(scored=[], rows=[])
-            for batch in batches:
-                side.scored.append(score_one([batch], False))
-                side.rows.append(rows_of(batch[0]))
-                side.has_weights = side.has_weights or (len(batch) > 2 and batch[2] is not None)
-            return side
-
         with probe.no_trace():
-            rescored = rescore(log.sample(), score_one, is_exact=self._budget == "exact")
-            valid_side = score_split(valid_batches)
-            fresh_side = None if self._fresh is None else score_split(_batches(self._fresh, log.rows[0]))
+            state_valid = None if self._weights is None else state_with(self._watched, state, self._weights)
+            sampled, not_measured = self._score_sample(session, scorer, steps, log, state, state_valid)
+            if probe.is_deferred:  # what was dispatched in passing costs as much, in the steps behind it
+                session.ledger.spend("looks", scorer.seconds / max(1, scorer.n_calls) * steps.n_calls)
+            penalty = scorer.penalty
+            view = View(is_criterion=self._criterion is not None)
+            at_valid = state if state_valid is None else state_valid
+            valid = self._score_valid(session, scorer, at_valid, view, told=told, penalty=penalty)
+            fresh = (
+                None if self._fresh is None else score_given(scorer, at_valid, self._fresh, view, rows=self._some(self._fresh))
+            )
+            steps.mark(state)
         observations = []
         for name in names:
-            reported = self._reported(name, log, told, valid_side)
-            method = session.method(name)
+            reported = self._reported(name, steps, log, told, valid)
+            reported.not_measured |= not_measured
             score = Score(name=name, higher_is_better=is_higher_better(name))
             observations.append(
-                observe(score, log, reported, rescored=rescored, valid=valid_side, fresh=fresh_side, method=method)
+                build_observation(score, log, reported, sampled=sampled, valid=valid, fresh=fresh, method=session.method(name))
             )
-        return observations, count_evaluations(rescored, valid_side, fresh_side)
+        return observations, scorer.n_scored + steps.n_scored
 
-    def _reported(self, name: str, log: EpochLog, told: dict[str, Any], valid_side: ValidScored) -> Reported:
+    def _score_sample(
+        self,
+        session: Session,
+        scorer: Scorer,
+        steps: Steps,
+        log: VisitLog[Held],
+        state: State,
+        state_valid: State | None,
+    ) -> tuple[Sampled, dict[Cause, str]]:
+        """Return the sampled rows on every rung, and what wasn't affordable."""
+        ledger, sample = session.ledger, log.sample()
+        held = [h for _, _, h in sample]
+        n_held = sum(h.rows for h in held)
+        has_train_mode = not scorer.probe.parts.mixes_rows or ledger.is_due(n_held)
+        allowed = n_held if scorer.probe.parts.mixes_rows and has_train_mode else ledger.rows_allowed(n_held)
+        chosen = pick_rows(held, -(-allowed // steps.size) * steps.size, np.random.default_rng(log.rng.getrandbits(64)))
+        n_chosen = sum(h.rows if rows is None else len(rows) for h, rows in zip(held, chosen, strict=True))
+        with ledger.book("rows" if has_train_mode else "few", n_chosen):
+            sampled = score_rungs(
+                scorer,
+                sample,
+                chosen,
+                state,
+                clean=self._clean,
+                is_criterion=self._criterion is not None,
+                state_valid=state_valid,
+                is_exact=ledger.is_exact,
+                has_train_mode=has_train_mode,
+            )
+        not_measured: dict[Cause, str] = {} if has_train_mode else {"averaging": TOO_DEAR, "mode": TOO_DEAR}
+        return sampled, not_measured
+
+    def _score_valid(
+        self, session: Session, scorer: Scorer, state: State, view: View, *, told: dict[str, Any], penalty: float
+    ) -> ValidSide | None:
+        if self._valid is None:
+            watch = self._watch
+            if watch is None:
+                return None
+            return watch.side(scorer, state, view, told=told, penalty=penalty, undo=_means_of_batches)
+        is_ours = "val_loss" not in told
+        rows = self._some(self._valid) if self._is_valid_known and not is_ours else None
+        known = (
+            {n: float(told[f"val_{n}"]) - (penalty if n == "loss" else 0.0) for n in scorer.names} if rows is not None else {}
+        )
+        with session.ledger.book("validation" if is_ours else "rest"):
+            side = score_given(scorer, state, self._valid, view, rows=rows, known=known)
+        if not is_ours and rows is None:  # it may be that Keras validates with these very examples
+            ours, theirs = side.mean_of("loss") + side.penalty, float(told["val_loss"])
+            self._is_valid_known = not side.is_weighted and abs(ours - theirs) <= ROUNDING * max(abs(ours), abs(theirs))
+        return side
+
+    def _some(self, split: Any) -> Any:
+        """Return rows to score of a split under a share of the time: a random thousand, None (all) where there are no more."""
+        if not isinstance(self._budget, float) or not is_arrays(split) or rows_of(split) <= SOME:
+            return None
+        rng = np.random.default_rng([self._seed, self._watching().ledger.epoch])
+        return np.sort(rng.choice(rows_of(split), size=SOME, replace=False))
+
+    def _reported(
+        self, name: str, steps: Steps, log: VisitLog[Held], told: dict[str, Any], valid: ValidSide | None
+    ) -> Reported:
         """Keras's side: the mean over rows of the batches' losses, each with its regularisation and sample weights inside."""
         rows = np.asarray(log.rows, dtype=np.float64)
-        running = np.asarray([float(logs[name]) for logs in log.recorded], dtype=np.float64)
-        batches = undo_running_mean(running, rows)
-        is_loss = name == "loss"
-        penalty = None
-        if is_loss and self._watched_penalty():
-            penalty = np.full(rows.size, np.nan)
-            for index, held in log.sample():
-                if held.at_visit is not None:
-                    penalty[index] = held.at_visit.penalty
-        is_plain, notes = self._is_plain_mean(log, batches, penalty) if is_loss else (True, ())
-        if is_loss and self._n_train is not None and int(rows.sum()) != self._n_train:
-            notes = (*notes, f"the epoch visited {int(rows.sum())} rows, train has {self._n_train}")
+        batches = _means_of_batches(log.recorded, name, rows)
+        penalty, notes, is_plain = None, tuple[str, ...](), True
+        if name == "loss":
+            if self._probe is not None and self._probe.has_penalty:
+                penalty = np.full(rows.size, np.nan)
+                for index, _, held in log.sample():
+                    if held.at_visit is not None:
+                        penalty[index] = held.at_visit.wait().penalty
+            is_plain, notes = self._is_plain_mean(steps, batches)
+            notes = (*notes, *steps.notes)
+            if self._n_train is not None and int(rows.sum()) != self._n_train:
+                notes = (*notes, f"the epoch visited {int(rows.sum())} rows, train has {self._n_train}")
+            if self._watch is not None and self._watch.note:
+                notes, self._watch.note = (*notes, self._watch.note), ""
         absent: set[Cause] = set()
         if penalty is None:
             absent.add("penalty")
         if is_plain:
             absent.add("reduction")
+        key = f"val_{name}"
         return Reported(
             train=_number(told.get(name)),
-            valid=_number(told.get(f"val_{name}")) if f"val_{name}" in told else _mean(valid_side, name),
+            valid=_number(told[key]) if key in told else (None if valid is None else valid.mean_of(name)),
             batches=batches,
             weight=rows,
             penalty=penalty,
@@ -308,21 +374,17 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
             notes=notes,
         )
 
-    def _watched_penalty(self) -> bool:
-        return self._probe is not None and self._probe.has_penalty
-
-    def _is_plain_mean(self, log: EpochLog, batches: Array, penalty: Array | None) -> tuple[bool, tuple[str, ...]]:
-        """Compare the first batch's loss, as Keras reported it, with the mean of its examples and the penalty."""
-        if not self._is_plain:
-            return False, ()
-        held = dict(log.sample()).get(0)
-        if held is None or held.at_visit is None or not np.isfinite(batches[0]):
+    def _is_plain_mean(self, steps: Steps, batches: Array) -> tuple[bool, tuple[str, ...]]:
+        """Compare what Keras reported for a batch with the mean of its examples and the penalty, once in a run."""
+        if not steps.is_plain or steps.checked is None or steps.checked_in != steps.number:
+            return steps.is_plain, ()
+        index, pending = steps.checked
+        scored = pending.wait()
+        ours, told = float(scored.scores["loss"].mean()) + scored.penalty, float(batches[index])
+        if not np.isfinite(told) or abs(ours - told) <= 10 * ROUNDING * max(abs(ours), abs(told)):
             return True, ()
-        ours = float(held.at_visit.scores["loss"].mean()) + (0.0 if penalty is None else held.at_visit.penalty)
-        if abs(ours - batches[0]) <= 10 * ROUNDING * max(abs(ours), abs(batches[0])):
-            return True, ()
-        self._is_plain, self._needs_visits = False, True
-        text = f"Keras reported {batches[0]:.6g} for the first batch, its examples and regularisation give {ours:.6g}"
+        steps.is_plain, steps.needs_visits = False, True
+        text = f"Keras reported {told:.6g} for batch {index + 1}, its examples and regularisation give {ours:.6g}"
         return False, (f"{text}: a loss or train_step of your own? pass loss=",)
 
 
@@ -339,62 +401,20 @@ def undo_running_mean(running: Array, rows: Array) -> Array:
     return batches
 
 
-def _look_away(state: Any, batch: Batch) -> None:
+def _means_of_batches(logs: Sequence[Mapping[str, Any]], name: str, rows: Array) -> Array:
+    # by way of np.asarray, which looks at the buffer of a JAX array in 1 us, where float() takes 6
+    running = np.asarray([np.asarray(to_host(log[name])).item() for log in logs], dtype=np.float64)
+    return undo_running_mean(running, rows)
+
+
+def _metric_names(model: Any) -> list[str]:
+    """Return what the metrics of a built model are called in its logs."""
+    return [one.name for metric in model.metrics for one in getattr(metric, "metrics", None) or [metric]]
+
+
+def _look_away(state: Any, peek: Peek) -> None:
     """Validation batches are of interest only once they have been validated on."""
 
 
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
-
-
-def _mean(side: ValidScored, name: str) -> float | None:
-    if not side.scored:
-        return None
-    return float(np.concatenate([s.scores[name] for s in side.scored]).mean())
-
-
-def _copied(batch: Batch) -> Batch:
-    """Copy the NumPy arrays of a batch: a dataset may fill the same buffer again. Arrays of JAX can't be written to."""
-
-    def copy(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray):
-            return leaf.copy()
-        return leaf.clone() if hasattr(leaf, "clone") else leaf
-
-    return tuple(None if part is None else keras.tree.map_structure(copy, part) for part in batch)
-
-
-def _is_arrays(split: Any) -> bool:
-    """Tell arrays (x, y), where x and y may be nests, from a list of batches."""
-    if not isinstance(split, (tuple, list)) or len(split) not in (2, 3):
-        return False
-    if isinstance(split, list) and any(isinstance(p, (tuple, list)) for p in split):
-        return False
-    return all(p is None or _has_rows(p) for p in split)
-
-
-def _has_rows(part: Any) -> bool:
-    return all(hasattr(leaf, "shape") and len(leaf.shape) > 0 for leaf in keras.tree.flatten(part))
-
-
-def _checked_split(split: Any, name: str) -> Any:
-    if _is_arrays(split):
-        if rows_of(split) == 0:
-            raise InputError(f"the {name} set is empty: its arrays have no rows")
-        return split
-    if not hasattr(split, "__iter__") and not hasattr(split, "__getitem__"):
-        raise InputError(f"{name} data must be arrays (x, y) or an iterable of batches, not {type(split).__name__}")
-    if isinstance(split, Iterator):
-        split = list(split)
-    if hasattr(split, "__len__") and len(split) == 0:
-        raise InputError(f"the {name} set is empty: it has no batches")
-    return split
-
-
-def _batches(split: Any, rows: int) -> Iterator[Batch]:
-    if not _is_arrays(split):
-        yield from (tuple(split[i]) for i in range(len(split))) if not hasattr(split, "__iter__") else map(tuple, split)
-        return
-    for start in range(0, rows_of(split), rows):
-        part = slice(start, start + rows)
-        yield tuple(None if p is None else keras.tree.map_structure(lambda leaf, part=part: leaf[part], p) for p in split)

@@ -118,7 +118,9 @@ def kind_of_target(y: Any, y_pred: Any) -> str:
 
 def rows_of(structure: Any) -> int:
     """Return the length of the first axis of the first array in a nest of dicts, lists and tuples."""
-    return int(next(leaf for leaf in keras.tree.flatten(structure) if leaf is not None).shape[0])
+    if not hasattr(structure, "shape"):  # nearly always it is an array, and this runs at every step
+        structure = next(leaf for leaf in keras.tree.flatten(structure) if leaf is not None)
+    return int(structure.shape[0])
 
 
 def _accuracy(y: Any, y_pred: Any) -> Any:

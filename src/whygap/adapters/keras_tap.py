@@ -1,10 +1,12 @@
-"""See what goes through a Keras model's compiled step without touching it: the batches, the state before, the logs after."""
+"""See what goes through a Keras model's compiled step without touching it: the batches, the state before, what came of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+Batch = tuple[Any, ...]
+Peek = Callable[[], Any]
 _NOTHING = object()
 
 
@@ -12,7 +14,7 @@ class Peekable:
     """An iterator whose next item can be looked at beforehand; its errors are raised where they would have been anyway."""
 
     def __init__(self, iterator: Iterator[Any]) -> None:
-        self._iterator = iterator
+        self.iterator = iterator
         self._next: Any = _NOTHING
         self._error: BaseException | None = None
         self.taken: list[Any] = []
@@ -21,7 +23,7 @@ class Peekable:
         """Return the next item, or None where there is none or its making fails."""
         if self._next is _NOTHING and self._error is None:
             try:
-                self._next = next(self._iterator)
+                self._next = next(self.iterator)
             except BaseException as error:  # kept for __next__, where the training loop expects it
                 self._error = error
         return None if self._error is not None else self._next
@@ -30,11 +32,13 @@ class Peekable:
         return self
 
     def __next__(self) -> Any:
-        self.peek()
         if self._error is not None:
             error, self._error = self._error, None
             raise error
-        item, self._next = self._next, _NOTHING
+        if self._next is _NOTHING:
+            item = next(self.iterator)
+        else:
+            item, self._next = self._next, _NOTHING
         self.taken.append(item)
         return item
 
@@ -48,38 +52,45 @@ class Tap:
     name : str
         The attribute to stand in for.
     before : callable
-        `before(state, batch)`, with the raw state on JAX and None on torch, and the batch that is about to be stepped on.
+        `before(state, peek)`, with the raw state on JAX and None on torch; `peek()` is the batch that is about to be stepped
+        on, or None where there is none.
     after : callable
-        `after(batches, logs)`, with all batches of the call (several under steps_per_execution).
+        `after(batches, logs, state)`, with all batches of the call (several under steps_per_execution) and the state after it.
     """
 
     def __init__(
-        self, model: Any, name: str, *, before: Callable[[Any, Any], None], after: Callable[[list[Any], Any], None]
+        self, model: Any, name: str, *, before: Callable[[Any, Peek], None], after: Callable[[list[Batch], Any, Any], None]
     ) -> None:
         self._model, self._name = model, name
         self._before, self._after = before, after
+        self._batches = Peekable(iter(()))
         self.function = getattr(model, name)
         # Each fit gives the model a new History. A fit that was interrupted between two steps tells its callbacks nothing, and
         # leaves this tap behind: by the next one it knows that its time is over.
-        self._history = getattr(model, "history", None)
+        self._history = vars(model).get("history")
         setattr(model, name, self)
 
     def __call__(self, *arguments: Any) -> Any:
-        if getattr(self._model, "history", None) is not self._history:
+        if vars(self._model).get("history") is not self._history:
             self.remove()
             return self.function(*arguments)
         try:
             if len(arguments) == 2:  # JAX: (state, iterator) -> (logs, state)
-                state, batches = arguments[0], Peekable(arguments[1])
-                first = batches.peek()
-                if first is not None:
-                    self._before(state, first)
+                state, iterator = arguments
+                batches = self._batches
+                if batches.iterator is not iterator:
+                    batches = self._batches = Peekable(iterator)
+                self._before(state, batches.peek)
                 result = self.function(state, batches)
-                self._after(batches.taken, result[0])
+                taken, batches.taken = batches.taken, []
+                self._after(taken, *result)
             else:  # torch: ([batch],) -> logs
-                self._before(None, arguments[0][0])
+                taken = list(arguments[0])
+                self._before(None, lambda: taken[0])
                 result = self.function(*arguments)
-                self._after(list(arguments[0]), result)
+                self._after(taken, result, None)
+        except StopIteration:
+            raise  # how an epoch ends whose length nobody knew
         except BaseException:
             self.remove()  # the run ends here; nothing of ours may stay on the model
             raise

@@ -9,22 +9,22 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
+from whygap.adapters.budget import Account, Ledger
+from whygap.choice import choose_method, compare_methods, count_useful
 from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
-from whygap.estimate import is_difference_better
 from whygap.ladder import build_epoch_gap
 from whygap.observation import Method, Observation
 from whygap.records import EpochGap, Estimate, Overfitting, Problem, Run, Score, Verdict, is_finite
+from whygap.rungs import measure_rungs
 from whygap.store import Store, store_path
 from whygap.verdict import judge
 
@@ -56,6 +56,8 @@ class Session:
         Recorded with the run.
     preserve : callable
         Gives a context that restores the random state of every library that the framework draws from.
+    ledger : Ledger, optional
+        Keeps the books of what we spend; by default without a limit.
     """
 
     def __init__(
@@ -66,10 +68,11 @@ class Session:
         versions: dict[str, str],
         seeds: dict[str, int],
         preserve: Callable[[], AbstractContextManager[None]],
+        ledger: Ledger | None = None,
     ) -> None:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self.run = Run(id=new_run_id(), source=source, started=started, versions=versions, seeds=seeds)
-        self.spent_s = 0.0
+        self.ledger = ledger or Ledger()
         self._preserve = preserve
         self._path: Path | None = None if store is False else store_path(None if store is True else store)
         self._store: Store | None = None
@@ -78,7 +81,7 @@ class Session:
         self._told: set[str] = set()
         self._epoch: int | None = None
         self._has_failed = False  # in this epoch
-        self._methods: dict[str, Method] = {}
+        self._compared: dict[str, list[Mapping[Method, float]]] = {}
 
     @property
     def n_unsaved(self) -> int:
@@ -86,26 +89,44 @@ class Session:
         return len(self._unsaved)
 
     @contextlib.contextmanager
-    def shield(self, doing: str, *, is_light: bool = False) -> Iterator[None]:
-        """Let no exception of ours reach the user's training, and count the time that we take.
+    def shield(self, doing: str, *, is_light: bool = False, account: Account = "rest", units: int = 0) -> Iterator[None]:
+        """Let no exception of ours reach the user's training, and book the time that we take.
 
-        A failure is told once for each thing that was being done and each text, and what fails in its wake within the same
-        epoch isn't told at all. KeyboardInterrupt and SystemExit pass: they are the user's. The user's random state is
-        restored, but for what is `is_light`: bookkeeping done at every batch, which draws nothing, and for which copies of the
-        states would be most of the cost.
+        KeyboardInterrupt and SystemExit pass: they are the user's. The user's random state is restored, but for what is
+        `is_light`: bookkeeping, which draws nothing, and for which copies of the states would be most of the cost.
+
+        Raises
+        ------
+        Exception
+            As `fail`.
         """
-        began = time.perf_counter()
-        try:
-            with contextlib.nullcontext() if is_light else self._preserve():
-                yield
-        except Exception as error:
-            if is_strict():
-                raise
-            if not self._has_failed or doing == SAVING:  # the store doesn't depend on what was measured
-                self._tell(doing, error)
-            self._has_failed = True
-        finally:
-            self.spent_s += time.perf_counter() - began
+        with self.ledger.book(account, units):
+            try:
+                with contextlib.nullcontext() if is_light else self.preserved():
+                    yield
+            except Exception as error:
+                self.fail(doing, error)
+
+    def preserved(self) -> AbstractContextManager[None]:
+        """Return a context that restores the random state of every library that the framework draws from."""
+        return self._preserve()
+
+    def fail(self, doing: str, error: Exception) -> None:
+        """Tell of a failure of ours: for code that runs at every batch, where a `shield` would be most of the cost.
+
+        It is told once for each thing that was being done and each text, and what fails in its wake within the same epoch isn't
+        told at all.
+
+        Raises
+        ------
+        Exception
+            The failure itself, where WHYGAP_STRICT is set.
+        """
+        if is_strict():
+            raise error
+        if not self._has_failed or doing == SAVING:  # the store doesn't depend on what was measured
+            self._tell(doing, error)
+        self._has_failed = True
 
     def _tell(self, doing: str, error: Exception) -> None:
         text = str(error) if isinstance(error, WhygapError) else f"{type(error).__name__}: {error}"
@@ -138,14 +159,11 @@ class Session:
         """Name the epoch that failures are recorded under and that time is counted for."""
         self._epoch = number
         self._has_failed = False
-        self.spent_s = 0.0
+        self.ledger.begin_epoch()
 
     def method(self, score: str) -> Method:
-        """Return how sampled rungs of this score are to be estimated: the winner on the previous epoch, at first `plain`.
-
-        While the loss falls fast, as in a first epoch, the scores at the visits are a worse guide than none.
-        """
-        return self._methods.get(score, "plain")
+        """Return how sampled rungs of this score are to be estimated: as the epochs before favour, at first `plain`."""
+        return choose_method(self._compared.get(score, ()))
 
     def unmeasured(self, epoch: int, train: float | None, valid: float | None) -> Observation:
         """Return an epoch of which no more is known than the loss that was reported, with the reason."""
@@ -155,14 +173,18 @@ class Session:
     def end_epoch(self, observations: Sequence[Observation], *, evaluations: int) -> tuple[EpochGap, ...]:
         """Build the gaps of one epoch, put them on disk in one transaction, and return them."""
         gaps: list[EpochGap] = []
+        useful: list[int | None] = []
         for o in observations:
             with self.shield(f"explaining the {o.score.name}"):
-                gaps.append(build_epoch_gap(o))
-                self._methods[o.score.name] = _better_method(o)
+                rungs = measure_rungs(o)
+                gaps.append(build_epoch_gap(o, rungs))
+                useful.append(count_useful(o, rungs))
+                self._compared.setdefault(o.score.name, []).append(compare_methods(o, rungs))
             if not gaps or gaps[-1].score != o.score:
                 why = self.run.problems[-1].text
                 gaps.append(_unexplained(o, why))
-        gaps = [msgspec.structs.replace(g, spent_s=self.spent_s, evaluations=evaluations) for g in gaps]
+        self.ledger.useful = None if None in useful or not useful else max(n for n in useful if n is not None)
+        gaps = [msgspec.structs.replace(g, spent_s=self.ledger.spent_s, evaluations=evaluations) for g in gaps]
         self.run = msgspec.structs.replace(self.run, epochs=(*self.run.epochs, *gaps))
         if self._path is not None:
             self._unsaved.append(tuple(gaps))
@@ -227,14 +249,3 @@ def _unexplained(o: Observation, why: str) -> EpochGap:
         unattributed=unattributed,
         notes=(*o.notes, why),
     )
-
-
-def _better_method(o: Observation) -> Method:
-    if o.sample is None or o.visits is None or "eval_mode" not in o.sample.on_rung:
-        return "plain"
-    visits = o.visits.score[o.sample.batch]
-    size = o.visits.rows[o.sample.batch]
-    scores = np.bincount(o.sample.unit, weights=o.sample.on_rung["eval_mode"][0]) / size
-    if not (np.isfinite(visits).all() and np.isfinite(scores).all()):
-        return "plain"
-    return "difference" if is_difference_better(scores, visits, size=size) else "plain"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -16,30 +16,24 @@ except ImportError as error:
 
     raise MissingPackageError("whygap.adapters.torch needs PyTorch: pip install 'whygap[torch]'") from error
 
-from whygap.adapters.epoch import (
-    ROUNDING,
-    Budget,
-    EpochLog,
-    Held,
-    Reported,
-    Scored,
-    ValidScored,
-    check_budget,
-    count_evaluations,
-    observe,
-    rescore,
-)
+from whygap.adapters.budget import Budget, Ledger, check_budget
+from whygap.adapters.epoch import ValidSide, VisitLog, build_observation
 from whygap.adapters.session import Session, StorePath
-from whygap.adapters.torch_batch import copied, count_rows, default_forward, device_of, leaves, to_device
-from whygap.adapters.torch_scores import PerExample, more_scores, one_per_example, per_example
-from whygap.adapters.torch_state import preserved_loader, preserved_module, preserved_random_state
+from whygap.adapters.torch_batch import Forward, count_rows, default_forward, length_of
+from whygap.adapters.torch_reported import Number, Reduction, Reporting, kept_number, numbers_of
+from whygap.adapters.torch_rungs import Scoring, Weights, clean_view, score_rungs
+from whygap.adapters.torch_scores import PerExample, more_scores, per_example
+from whygap.adapters.torch_state import BATCH_NORM, has_active, modes_of, preserved_module, preserved_random_state, seed_masks
+from whygap.adapters.torch_valid import Split, ValidationWatch, is_told_plain_mean, reusable
+from whygap.adapters.torch_visits import Onlooker, Visit
 from whygap.errors import InputError
-from whygap.observation import Array, Observation
-from whygap.records import Cause, EpochGap, Run, Score, Verdict
+from whygap.observation import Observation
+from whygap.records import EpochGap, Run, Score, Verdict
 
 B = TypeVar("B")
-Forward = Callable[[Any, Any], tuple[Any, Any]]
-Reduction = Literal["batches", "rows", "last"]
+
+CHECKS = 4
+"""Visits of the first epoch at which inputs and recorded numbers are checked; in later epochs it is one."""
 
 
 class Meter:
@@ -55,23 +49,38 @@ class Meter:
     loss : callable or torch.nn loss
         `loss(output, target)` returning one loss per example, shape (n,) or (n, ...), which is averaged over the rest. A loss
         of torch.nn ("CrossEntropyLoss()") is turned into its per-example form.
-    valid : iterable of batches
-        The validation loader. An iterator that can be walked only once is kept in memory at its first pass.
+    valid : iterable of batches, optional
+        The validation loader, where `validate` doesn't see your own validation. An iterator that can be walked only once is
+        kept in memory at its first pass. Where you tell `end_epoch` the validation numbers, only a sample of the set is scored;
+        where you don't, our pass is your validation, and not counted against the budget.
     fresh : iterable of batches, optional
         Examples like the training ones that are never trained on. They split the generalisation term into memorisation
-        (training examples against these) and shift (these against the validation set).
+        (training examples against these) and shift (these against the validation set). Under a share of the training time a
+        random sample of them is drawn once and kept in memory.
     forward : callable, optional
         `forward(model, batch) -> (output, target)`, where a batch needs more than the default: a pair (input, target), a longer
         tuple whose last item is the target, or a dict with its target under "labels", "label", "targets", "target" or "y";
         inputs that are dicts or tuples are spread over the model's arguments. Tensors are moved to the model's device.
     scores : mapping of str to callable, or sequence of str
         More scores by name, per example like `loss`; higher is taken to be better. "accuracy" needs no function.
-    budget : int or "exact"
-        Training examples to score at the end of an epoch, in whole batches and at least 16 of them; "exact" scores all that
-        were visited and keeps an epoch's batches in memory.
+    clean : callable or map-style dataset, optional
+        `clean(batch)` returns the same examples, in the same order, without augmentation, for batches of any size; or a dataset
+        without augmentation, whose items at `index(batch)` are these.
+    index : callable, optional
+        `index(batch)` returns the positions of a batch's examples in `clean`, where that is a dataset.
+    criterion : callable or torch.nn loss, optional
+        The loss with which you validate, per example as `loss` is, where it is another one.
+    weights : torch.nn.Module, state dict, or callable, optional
+        What you validate with where it isn't the model's own weights: an `AveragedModel`, say, or a function without arguments
+        that returns a module or a state dict at the end of an epoch.
+    budget : float, int or "exact"
+        What may be spent: a share of the training time; or training examples to score per epoch; "exact" scores all that were
+        visited and keeps an epoch's batches in memory.
     reduction : "batches", "rows" or "last"
-        How your epoch's training number is made of what you `record`: the mean over batches, the mean weighted by rows, or the
-        last batch's.
+        How your epoch's numbers are made of what you `record`: the mean over batches, the mean weighted by rows, or the last
+        batch's.
+    epochs : int, optional
+        Epochs of the run, where known: what the first one costs too much is then paid back within them.
     store : path, None or False
         Where the run is kept: by default `WHYGAP_STORE` or ./whygap.db; False for nowhere.
     seed : int
@@ -103,37 +112,59 @@ class Meter:
         model: torch.nn.Module,
         loss: PerExample,
         *,
-        valid: Iterable[Any],
+        valid: Iterable[Any] | None = None,
         fresh: Iterable[Any] | None = None,
         forward: Forward | None = None,
         scores: Mapping[str, PerExample] | Iterable[str] = (),
-        budget: Budget = 512,
+        clean: Any = None,
+        index: Callable[[Any], Iterable[Any]] | None = None,
+        criterion: PerExample | None = None,
+        weights: Weights | Callable[[], Weights] = None,
+        budget: Budget = 0.02,
         reduction: Reduction = "batches",
+        epochs: int | None = None,
         store: StorePath = None,
         name: str | None = None,
         seed: int = 0,
     ) -> None:
         if not isinstance(model, torch.nn.Module):
             raise InputError(f"model must be a torch.nn.Module, not {type(model).__name__}")
-        if reduction not in ("batches", "rows", "last"):
-            raise InputError(f'reduction must be "batches", "rows" or "last", not {reduction!r}')
+        if weights is not None and not isinstance(weights, Mapping) and not callable(weights):
+            raise InputError(f"weights must be a module, a state dict or a function, not {type(weights).__name__}")
         self._model = model
         self._functions = {"loss": per_example(loss), **more_scores(scores)}
         self._scores = tuple(Score(name=n, higher_is_better=n != "loss") for n in self._functions)
+        self._criterion = None if criterion is None else {"loss": per_example(criterion)}
+        self._clean = clean_view(clean, index)
+        self._weights = weights
         self._forward = forward or default_forward
-        self._valid = _reusable(valid, "valid")
-        self._fresh = None if fresh is None else _reusable(fresh, "fresh")
-        self._budget = check_budget(budget)
-        self._reduction = reduction
         self._seed = seed
+        self._ledger = Ledger(check_budget(budget), epochs=epochs)
         versions = {"torch": str(torch.__version__), "numpy": np.__version__, "python": platform.python_version()}
         source = name or f"torch: {type(model).__name__}"
         self._session = Session(
-            source=source, store=store, versions=versions, seeds={"whygap": seed}, preserve=preserved_random_state
+            source=source,
+            store=store,
+            versions=versions,
+            seeds={"whygap": seed},
+            preserve=preserved_random_state,
+            ledger=self._ledger,
         )
+        self._valid = None if valid is None else Split(reusable(valid, "validation", self._session), "validation", seed=seed)
+        self._fresh = None if fresh is None else Split(reusable(fresh, "fresh", self._session), "fresh", seed=seed)
+        self._onlooker = Onlooker(model, self._forward, self._functions, self._session)
+        self._reporting = Reporting(model, reduction, self._session)
         self._number = 0
-        self._log: EpochLog | None = None
-        self._modes: dict[torch.nn.Module, bool] = {}
+        self._log: VisitLog[Visit] | None = None
+        self._watch: ValidationWatch | None = None
+        self._in_hand: VisitLog[Visit] | ValidationWatch | None = None  # whose batch record() is about
+        self._light_s = 0.0
+        self._is_training = False
+        self._is_whole = False  # whether train mode needs whole batches in this epoch
+        self._are_rows_alone: bool | None = None  # whether an example scores the same in any company; None: not looked at yet
+        self._n_visits: int | None = None  # of the last epoch
+        self._looks: set[int] = set()
+        self._n_sampled = 0
 
     @property
     def run(self) -> Run:
@@ -153,22 +184,70 @@ class Meter:
         loader : iterable
             Anything that can be walked once: a DataLoader, a list, a generator.
         """
-        with self._session.shield("starting an epoch"):
+        with self._session.shield("starting an epoch", is_light=True):
             self._begin_epoch()
-        for batch in loader:
-            visit = None
-            with self._session.shield("seeing a batch", is_light=True):
-                visit = self._see(batch)
-            try:
-                yield batch
-            finally:
+        clock, session = self._ledger.clock, self._session
+        try:
+            for batch in loader:
+                visit = handle = None
+                began = clock()
+                try:
+                    rows = count_rows(batch)
+                    log = self._log or self._begin_visits(loader, rows)
+                    wanted = log.spread.wants()
+                    log.rows.append(rows)
+                    if wanted:
+                        visit, handle = self._see(log, batch, rows)
+                except Exception as error:
+                    session.fail("seeing a batch", error)
+                took = clock() - began
+                if visit is None:
+                    self._light_s += took
+                else:
+                    self._ledger.spend("visits", took, 1)
+                try:
+                    yield batch
+                finally:
+                    if handle is not None:
+                        handle.remove()
                 if visit is not None:
-                    visit.remove()
+                    self._after_step(visit)
+        finally:
+            self._end_training()
 
-    def record(
-        self, loss: torch.Tensor | float, *, penalty: torch.Tensor | float = 0.0, **scores: torch.Tensor | float
-    ) -> None:
-        """Take the numbers that you report for the batch in hand; nothing is waited for and no graph is kept.
+    def validate(self, loader: Iterable[B]) -> Iterator[B]:
+        """Yield the validation batches, untouched and in order, and note what the model's first forward pass makes of each.
+
+        With this the validation set isn't scored twice. Put the model into eval mode first; `record` inside the loop takes the
+        batch's validation numbers where you report something else than the plain mean over examples.
+        """
+        handles: list[Any] = []
+        watch: ValidationWatch | None = None
+        with self._session.shield("watching the validation"):
+            self._end_training()
+            scoring = self._scoring()
+            watch = self._watch = ValidationWatch(self._onlooker, scoring.valid_functions, self._forward, self._session)
+            self._in_hand = watch
+            others = [scoring.weights] if isinstance(scoring.weights, torch.nn.Module) else []
+            handles = watch.watch([self._model, *others])
+        clock = self._ledger.clock
+        try:
+            for batch in loader:
+                began = clock()
+                try:
+                    if watch is not None:
+                        watch.begin(batch)
+                except Exception as error:
+                    self._session.fail("watching the validation", error)
+                self._light_s += clock() - began
+                yield batch
+        finally:
+            for handle in handles:
+                handle.remove()
+            self._in_hand = None
+
+    def record(self, loss: Number, *, penalty: Number = 0.0, **scores: Number) -> None:
+        """Take the numbers that you report for the batch in hand; no device is waited for and no graph is kept.
 
         Parameters
         ----------
@@ -179,16 +258,20 @@ class Meter:
         **scores
             The batch's value of every further score, by name.
         """
-        with self._session.shield("recording a batch", is_light=True):
-            if self._log is None or len(self._log.recorded) >= len(self._log.rows):
-                raise InputError("record() takes one number for each batch of meter.train(...), inside its loop")
-            values = {"loss": loss, "penalty": penalty, **scores}
-            for key, value in values.items():
-                if isinstance(value, torch.Tensor) and value.numel() != 1:
-                    raise InputError(f"record() takes the batch's one {key}, got a tensor of shape {tuple(value.shape)}")
-            # cloned, so that a loop may go on to scale its loss in place
-            kept = {k: v.detach().clone() if isinstance(v, torch.Tensor) else float(v) for k, v in values.items()}
-            self._log.recorded.append(kept)
+        began = self._ledger.clock()
+        try:
+            log = self._in_hand
+            if log is None or len(log.recorded) >= len(log.rows):
+                raise InputError(
+                    "record() takes one number for each batch of meter.train(...) or meter.validate(...), inside its loop"
+                )
+            kept = {"loss": kept_number("loss", loss), "penalty": kept_number("penalty", penalty)}
+            for key, value in scores.items():
+                kept[key] = kept_number(key, value)
+            log.recorded.append(kept)
+        except Exception as error:
+            self._session.fail("recording a batch", error)
+        self._light_s += self._ledger.clock() - began
 
     def end_epoch(self, *, train: Mapping[str, float] | None = None, valid: Mapping[str, float] | None = None) -> EpochGap:
         """Score the sample and the validation set with the weights of this moment and return the epoch's gap in the loss.
@@ -208,14 +291,14 @@ class Meter:
         """
         told_train, told_valid = dict(train or {}), dict(valid or {})
         observations, evaluations = list[Observation](), 0
+        self._end_training()
         with self._session.shield("measuring the epoch"):
-            if self._log is None:  # end_epoch() without train(): an epoch without batches, and it will say so
-                self._begin_epoch()
-            assert self._log is not None
+            if not self._number or self._log is None:  # without train(), or without a batch: an epoch that will say so
+                raise self._without_batches()
             observations, evaluations = self._measure(self._log, told_train, told_valid)
         if not observations:
             observations = [self._session.unmeasured(self._number, told_train.get("loss"), told_valid.get("loss"))]
-        self._log = None
+        self._log = self._watch = None
         return self._session.end_epoch(observations, evaluations=evaluations)[0]
 
     def explain(self, score: str | None = None) -> Verdict:
@@ -235,173 +318,142 @@ class Meter:
         else:
             self._session.close()
 
+    # ------------------------------------------------------------------ visits
+
     def _begin_epoch(self) -> None:
         self._number += 1
-        self._log, self._modes = None, {}
+        self._log = self._watch = self._in_hand = None
+        self._onlooker.modes = {}
+        self._n_sampled = 0
         self._session.begin_epoch(self._number)
-        self._log = EpochLog(self._number, self._budget, self._seed)
+        self._is_training = True
 
-    def _see(self, batch: Any) -> torch.utils.hooks.RemovableHandle | None:
-        """Count the batch; if it is sampled, hold it and have the model's next output scored: that is its visit."""
-        log = self._log
+    def _end_training(self) -> None:
+        if self._is_training:
+            self._is_training = False
+            self._in_hand = None
+            self._ledger.spend("rest", self._light_s)
+            self._light_s = 0.0
+            rows = self._log.rows if self._log is not None else []
+            self._n_visits = len(rows) or self._n_visits
+            self._ledger.end_training(rows=sum(rows))
+
+    def _begin_visits(self, loader: Any, rows: int) -> VisitLog[Visit]:
+        """Plan the epoch, now that its first batch tells how large they are."""
+        visits = length_of(loader) or self._n_visits
+        self._is_whole = self._are_rows_alone is False or has_active(modes_of(self._model), BATCH_NORM)
+        plan = self._ledger.plan(rows=rows, visits=visits, is_whole=self._is_whole)
+        log = self._log = self._in_hand = VisitLog(self._number, plan, expected=visits, seed=self._seed)
+        self._looks = set(log.rng.sample(range(plan.batches), plan.looks or 0)) if plan.batches is not None else set()
+        return log
+
+    def _see(self, log: VisitLog[Visit], batch: Any, rows: int) -> tuple[Visit, Any]:
+        """Hold a sampled batch, and have the model's next output noted: that is its visit."""
+        is_checked = self._n_sampled < (CHECKS if self._number == 1 else 1) or self._is_looked_at(log, self._n_sampled)
+        wanted = None if self._is_whole else log.draw_rows(rows)
+        visit = self._onlooker.hold(batch, rows, wanted, is_checked=is_checked)
+        log.spread.keep(visit)
+        self._n_sampled += 1
+        return visit, self._onlooker.watch(visit, batch)
+
+    def _after_step(self, visit: Visit) -> None:
+        """Look at a sampled visit again, now that its own step has been taken."""
+        log, order = self._log, self._n_sampled - 1
         assert log is not None
-        rows = count_rows(batch)
-        wanted = log.wants(rows)
-        log.rows.append(rows)
-        if not wanted:
-            return None
-        held = Held(batch=copied(batch))
-        log.keep(held)
+        seed = self._seed + 1000 * self._number + order
+        if visit.wanted is not None and self._are_rows_alone is None and not self._is_whole:
+            with self._session.shield("comparing examples alone and among others"):
+                self._are_rows_alone = self._onlooker.are_rows_alone(visit, visit.wanted, seed)
+                self._is_whole = not self._are_rows_alone
+        if self._is_looked_at(log, order):
+            with self._session.shield("scoring after a step", account="looks", units=1):
+                self._onlooker.look_after_step(visit, seed)
+        with self._session.shield("looking after a step", is_light=True, account="visits"):
+            if visit.wanted is not None and not self._is_whole:
+                visit.pick(visit.wanted)
 
-        def score_visit(module: torch.nn.Module, given: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
-            handle.remove()  # once: a second forward pass on the same batch isn't the visit
-            with self._session.shield("scoring a visit"), torch.no_grad():
-                self._modes = self._modes or {m: m.training for m in module.modules()}
-                held.at_visit = self._score_visit(held.batch, (given, named), output, rows)
+    def _is_looked_at(self, log: VisitLog[Visit], order: int) -> bool:
+        """Return whether the sampled visit of this order is to be scored again right after its step."""
+        return log.plan.batches is None or order % log.plan.batches in self._looks
 
-        handle = self._model.register_forward_hook(score_visit, with_kwargs=True)
-        return handle
+    # ------------------------------------------------------------------ end of the epoch
 
-    def _score_visit(self, batch: Any, given: Any, output: Any, rows: int) -> Scored | None:
-        """Score an output that the model has just given, by letting `forward` believe that it called the model itself."""
-        asked: list[Any] = []
+    def _without_batches(self) -> InputError:
+        if not self._number or (self._session.run.epochs and self._session.run.epochs[-1].epoch == self._number):
+            self._begin_epoch()
+            self._end_training()
+        once = "a generator can be walked only once: make a new one for every epoch"
+        return InputError(f"epoch {self._number}: the training loader gave no batch ({once})")
 
-        def replay(*arguments: Any, **named: Any) -> Any:
-            asked.append((arguments, named))
-            return output
-
-        try:
-            output, target = self._forward(replay, to_device(batch, device_of(self._model)))
-        except AttributeError:
-            return None  # a forward that uses more of the model than its call: nothing to compare with
-        if len(asked) != 1:
-            return None
-        ours, theirs = list(leaves(asked[0])), list(leaves(given))
-        if len(ours) != len(theirs) or not all(_is_equal(a, b) for a, b in zip(ours, theirs, strict=True)):
-            text = "the loop gives the model something else than the loader's batch: pass forward=, which does the same"
-            self._session.tell("comparing inputs", text)
-        return Scored(self._per_example(output, target, rows))
-
-    def _measure(self, log: EpochLog, train: dict[str, float], valid: dict[str, float]) -> tuple[list[Observation], int]:
+    def _measure(self, log: VisitLog[Visit], train: dict[str, float], valid: dict[str, float]) -> tuple[list[Observation], int]:
         where = f"epoch {log.number}"
-        if not log.rows:
-            once = "a generator can be walked only once: make a new one for every epoch"
-            raise InputError(f"{where}: the training loader gave no batch ({once})")
         if len(log.recorded) == len(log.rows) - 1:
             log.drop_last()  # the loop was left in the middle of a batch
         if not log.recorded or len(log.recorded) != len(log.rows):
             text = f"{len(log.rows)} batches were visited and {len(log.recorded)} recorded"
             raise InputError(f"{where}: {text}: call meter.record(loss) once for every batch")
-        names = [n for n in log.recorded[0] if all(n in r for r in log.recorded)]
-        recorded = {n: np.asarray([float(r[n]) for r in log.recorded], dtype=np.float64) for n in names}
+        recorded = numbers_of(log.recorded)
+        scoring = self._scoring()
         with preserved_module(self._model):
-            torch.manual_seed(self._seed + log.number)
-            valid_side = self._scored_split(self._valid, "validation")
-            fresh_side = None if self._fresh is None else self._scored_split(self._fresh, "fresh")
-            rescored = rescore(log.sample(), self._probe, is_exact=self._budget == "exact")
+            seed_masks(self._seed + log.number)
+            valid_side = self._valid_side(scoring, valid)
+            fresh_side = self._fresh_side(scoring)
+            sampled, not_measured, evaluations = score_rungs(scoring, log, is_whole=self._is_whole)
         observations = []
         for score in self._scores:
             if score.name not in recorded:
                 self._session.tell(f"reading {score.name}", f"it was not recorded: call meter.record(loss, {score.name}=...)")
                 continue
-            reported = self._reported(score.name, log, recorded, train, valid, valid_side)
+            told = valid.get(score.name, self._reporting.valid(score.name, self._watch, valid_side))
+            reported = self._reporting.train(score.name, log, recorded, told=train.get(score.name), valid=told)
+            reported.not_measured = not_measured
             method = self._session.method(score.name)
             observations.append(
-                observe(score, log, reported, rescored=rescored, valid=valid_side, fresh=fresh_side, method=method)
+                build_observation(score, log, reported, sampled=sampled, valid=valid_side, fresh=fresh_side, method=method)
             )
-        return observations, count_evaluations(rescored, valid_side, fresh_side)
+        evaluations += sum(len(side.scores["loss"]) for side in (valid_side, fresh_side) if side is not None)
+        return observations, evaluations
 
-    def _reported(
-        self,
-        name: str,
-        log: EpochLog,
-        recorded: dict[str, Array],
-        train: dict[str, float],
-        valid: dict[str, float],
-        valid_side: ValidScored,
-    ) -> Reported:
-        rows = np.asarray(log.rows, dtype=np.float64)
-        weight = {
-            "rows": rows,
-            "batches": np.ones_like(rows),
-            "last": (np.arange(rows.size) == rows.size - 1).astype(np.float64),
-        }[self._reduction]
-        batches = recorded[name]
-        penalty = recorded["penalty"] if name == "loss" and recorded["penalty"].any() else None
-        is_plain, notes = self._is_plain_mean(name, log, batches if penalty is None else batches - penalty)
-        absent: set[Cause] = set() if penalty is not None else {"penalty"}
-        # where every batch counts by its rows, or all have the same, there is nothing that a reduction could change
-        if (
-            is_plain
-            and name not in train
-            and (self._reduction == "rows" or (self._reduction == "batches" and np.ptp(rows) == 0))
-        ):
-            absent.add("reduction")
-        ours = float(np.concatenate([s.scores[name] for s in valid_side.scored]).mean())
-        return Reported(
-            train=train.get(name, float(np.dot(weight, batches) / weight.sum())),
-            valid=valid.get(name, ours),
-            batches=batches,
-            weight=weight,
-            penalty=penalty,
-            is_plain_mean=is_plain,
-            absent=absent,
-            notes=notes,
+    def _scoring(self) -> Scoring:
+        weights = self._weights
+        if callable(weights) and not isinstance(weights, torch.nn.Module):
+            weights = weights()
+            if not isinstance(weights, (torch.nn.Module, Mapping)):
+                raise InputError(f"weights() must give a module or a state dict, not {type(weights).__name__}")
+        return Scoring(
+            onlooker=self._onlooker,
+            model=self._model,
+            functions=self._functions,
+            ledger=self._ledger,
+            clean=self._clean,
+            criterion=self._criterion,
+            weights=weights,
         )
 
-    def _is_plain_mean(self, name: str, log: EpochLog, recorded: Array) -> tuple[bool, tuple[str, ...]]:
-        """Compare what was recorded with the per-example scores of the model's own outputs at the sampled visits."""
-        tolerance = max(ROUNDING, 4 * _resolution(self._model))
-        for index, held in log.sample():
-            if held.at_visit is None:
-                return True, (f"the recorded {name} could not be checked against the model's outputs",)
-            mean, told = float(held.at_visit.scores[name].mean()), float(recorded[index])
-            if np.isfinite(told) and abs(mean - told) > tolerance * max(abs(mean), abs(told)):
-                text = f"batch {index + 1} was recorded with {name} {told:.6g} and its examples average {mean:.6g}"
-                return False, (f"{text}: weights, smoothing, or a penalty that record() was not told of",)
-        return True, ()
+    def _valid_side(self, scoring: Scoring, told: dict[str, float]) -> ValidSide | None:
+        seen = self._watch.side() if self._watch is not None else None
+        if self._watch is not None and self._watch.was_training:
+            self._session.tell("watching the validation", "the model was in train mode: call model.eval() before the loop")
+            seen = seen if self._valid is None else None
+        if seen is not None or self._valid is None:
+            return seen
+        if not told:
+            with self._ledger.book("validation"):  # this pass is the user's validation: it would be there without us
+                return self._valid.score(scoring)
+        if isinstance(self._ledger.budget, float) and self._valid.is_held:
+            side = self._valid.score_held(scoring)
+            side.mean = told
+            return side
+        side = self._valid.score(scoring)
+        if isinstance(self._ledger.budget, float) and self._number == 1 and is_told_plain_mean(side, told):
+            self._valid.hold()
+        return side
 
-    def _scored_split(self, loader: Iterable[Any], split: str) -> ValidScored:
-        scored, rows = [], []
-        with preserved_loader(loader):
-            for batch in loader:
-                scored.append(self._probe(batch, False))
-                rows.append(count_rows(batch))
-        if not rows:
-            raise InputError(f"the {split} set is empty: its loader gave no batch")
-        return ValidScored(scored=scored, rows=rows)
-
-    def _probe(self, batch: Any, training: bool) -> Scored:
-        if training:
-            for module in self._model.modules():  # each as it was at the visits: a frozen batch norm stays frozen
-                module.training = self._modes.get(module, True)
-        else:
-            self._model.eval()
-        output, target = self._forward(self._model, to_device(batch, device_of(self._model)))
-        return Scored(self._per_example(output, target, count_rows(batch)))
-
-    def _per_example(self, output: Any, target: Any, rows: int) -> dict[str, Array]:
-        return {name: one_per_example(function(output, target), name, rows) for name, function in self._functions.items()}
-
-
-def _reusable(loader: Iterable[Any], split: str) -> Iterable[Any]:
-    """Return a loader that can be walked every epoch, and check that it isn't known to be empty."""
-    if not isinstance(loader, Iterable) and not hasattr(loader, "__getitem__"):
-        raise InputError(f"{split} must be a loader of batches, not {type(loader).__name__}")
-    if isinstance(loader, Iterator):
-        with preserved_random_state():
-            loader = list(loader)
-    if isinstance(loader, Sized) and len(loader) == 0:
-        raise InputError(f"the {split} set is empty: its loader has length 0")
-    return loader
-
-
-def _is_equal(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        return a.shape == b.shape and torch.equal(a.to(b), b)
-    return type(a) is type(b)
-
-
-def _resolution(model: torch.nn.Module) -> float:
-    dtypes = [p.dtype for p in model.parameters() if p.dtype.is_floating_point]
-    return float(torch.finfo(dtypes[0] if dtypes else torch.float32).eps)
+    def _fresh_side(self, scoring: Scoring) -> ValidSide | None:
+        if self._fresh is None:
+            return None
+        if not isinstance(self._ledger.budget, float):
+            return self._fresh.score(scoring)
+        if not self._fresh.is_held:
+            self._fresh.hold()
+        return self._fresh.score_held(scoring)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from whygap.errors import InputError
 
 TARGET_KEYS = ("labels", "label", "targets", "target", "y")
 """Names under which a dict batch keeps its target; everything else in it goes to the model by keyword."""
+
+Forward = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def default_forward(model: Callable[..., Any], batch: Any) -> tuple[Any, Any]:
@@ -57,6 +60,8 @@ def count_rows(batch: Any) -> int:
     InputError
         If there is no tensor with at least one axis in it.
     """
+    if isinstance(batch, (tuple, list)) and batch and isinstance(batch[0], torch.Tensor) and batch[0].ndim:
+        return batch[0].shape[0]  # at every batch, and a walk through the leaves takes five times as long
     for leaf in leaves(batch):
         if getattr(leaf, "ndim", 0) >= 1:
             return int(leaf.shape[0])
@@ -72,32 +77,94 @@ def device_of(model: torch.nn.Module) -> torch.device:
 
 def to_device(batch: Any, device: torch.device) -> Any:
     """Return the batch with every tensor on `device`."""
-    return _mapped(batch, lambda t: t.to(device))
+    return mapped(batch, lambda t: t.to(device))
 
 
 def leaves(batch: Any) -> Iterator[Any]:
     """Yield what is inside a nest of dicts, lists and tuples, in order."""
-    if isinstance(batch, Mapping):
-        batch = tuple(batch.values())
-    if isinstance(batch, (tuple, list)):
+    if isinstance(batch, torch.Tensor):
+        yield batch
+    elif isinstance(batch, (tuple, list)):
         for item in batch:
+            yield from leaves(item)
+    elif isinstance(batch, Mapping):
+        for item in batch.values():
             yield from leaves(item)
     else:
         yield batch
 
 
-def _mapped(batch: Any, function: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+def mapped(batch: Any, function: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Return a nest of the same shape with `function` of every tensor."""
     if isinstance(batch, torch.Tensor):
         return function(batch)
-    if isinstance(batch, Mapping):
-        return {k: _mapped(v, function) for k, v in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(_mapped(v, function) for v in batch))
     if isinstance(batch, (tuple, list)):
-        return type(batch)(_mapped(v, function) for v in batch)
+        parts = [mapped(v, function) for v in batch]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
+    if isinstance(batch, Mapping):  # after the tuples: asking a class that isn't one is slow
+        return {k: mapped(v, function) for k, v in batch.items()}
     return batch
 
 
 def copied(batch: Any) -> Any:
-    """Copy the tensors of a sampled batch: the loop may write into those that it was given."""
-    return _mapped(batch, torch.Tensor.clone)
+    """Copy the tensors of a nest: the loop may write into those that it was given."""
+    return mapped(batch, lambda t: t.detach().clone())
+
+
+def has_rows(batch: Any, rows: int) -> bool:
+    """Return whether everything in a nest is a tensor with one row per example, so that examples can be picked from it."""
+    return all(isinstance(leaf, torch.Tensor) and leaf.ndim > 0 and leaf.shape[0] == rows for leaf in leaves(batch))
+
+
+def picked(batch: Any, index: torch.Tensor) -> Any:
+    """Copy some rows of every tensor of a nest, in the order of `index`."""
+    return mapped(batch, lambda t: t.detach().index_select(0, index.to(t.device)))
+
+
+def cut(batch: Any, rows: int) -> Any:
+    """Return the first rows of every tensor of a nest."""
+    return mapped(batch, lambda t: t[:rows])
+
+
+def joined(batches: Sequence[Any]) -> Any | None:
+    """Return the rows of several batches as one, or None where they can't be stacked: other keys, or shapes behind the rows."""
+    first = batches[0]
+    flat = [list(leaves(b)) for b in batches]
+    if not flat[0] or any(len(f) != len(flat[0]) for f in flat):
+        return None
+    if isinstance(first, Mapping) and any(list(b) != list(first) for b in batches):
+        return None
+    columns = list(zip(*flat, strict=True))
+    for column in columns:
+        if not all(isinstance(t, torch.Tensor) and t.ndim > 0 for t in column):
+            return None
+        if len({(t.shape[1:], t.dtype, t.device) for t in column}) > 1:
+            return None
+    whole = iter([torch.cat(column) for column in columns])
+    return mapped(first, lambda _: next(whole))
+
+
+def in_chunks(batches: Sequence[Any], size: int, *, first: int) -> list[Any]:
+    """Return the same rows in chunks of `size` rows, the first one of `first`; as they are where they can't be stacked.
+
+    Raises
+    ------
+    InputError
+        As `count_rows`.
+    """
+    whole = joined(batches) if len(batches) > 1 else batches[0]
+    if whole is None or not has_rows(whole, count_rows(whole)):
+        return list(batches)
+    n = count_rows(whole)
+    edges = [0, *range(min(first, n), n, size), n]
+    return [mapped(whole, lambda t, a=a, b=b: t[a:b]) for a, b in pairwise(edges)]  # type: ignore[misc]
+
+
+def length_of(loader: Any) -> int | None:
+    """Return the number of batches where the loader knows it and asking leaves no trace."""
+    if isinstance(getattr(loader, "dataset", None), torch.utils.data.IterableDataset) or not isinstance(loader, Sized):
+        return None  # a DataLoader that was asked for the length of a stream warns later, where it turns out to be another
+    try:
+        return len(loader)
+    except TypeError:
+        return None

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
+from whygap.adapters.torch_batch import copied, has_rows, joined, leaves, mapped, picked
 from whygap.errors import InputError
 from whygap.observation import Array
 
 PerExample = Callable[[Any, Any], torch.Tensor]
+Functions = Mapping[str, PerExample]
+
+HEAVY = 4096
+"""An output with more numbers per example than this is scored at once instead of being held."""
+
+
+class Seen(NamedTuple):
+    """What the model gave for a batch, and the target that goes with it."""
+
+    output: Any
+    target: Any
+    rows: int
+
+    @property
+    def is_light(self) -> bool:
+        """Whether it can be held until the epoch's end: plain tensors with one row per example, and not too large."""
+        if isinstance(self.output, torch.Tensor) and isinstance(self.target, torch.Tensor):  # the same, ten times as fast
+            numbers = self.output.numel() + self.target.numel()
+            return self.output.shape[:1] == self.target.shape[:1] == (self.rows,) and numbers <= HEAVY * self.rows
+        both = (self.output, self.target)
+        return has_rows(both, self.rows) and sum(leaf.numel() for leaf in leaves(both)) <= HEAVY * self.rows
+
+    def held(self, index: torch.Tensor | None = None) -> Seen:
+        """Return a copy of all rows, or of those at `index`, for later: in full precision, as autocast would compute losses."""
+        output = mapped(self.output, lambda t: t.float() if t.dtype in (torch.half, torch.bfloat16) else t)
+        if index is None:
+            return Seen(copied(output), copied(self.target), self.rows)
+        return Seen(picked(output, index), picked(self.target, index), len(index))
 
 
 def per_example(loss: PerExample) -> PerExample:
@@ -57,6 +87,36 @@ def accuracy(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     if output.ndim > 1 and output.shape[1] > 1 and output.shape != target.shape:
         return (output.argmax(dim=1) == target).float()
     return ((output > 0).reshape(target.shape) == (target > 0.5)).float()
+
+
+def score_seen(functions: Functions, seen: Seen) -> dict[str, Array]:
+    """Return every score of every example of one batch, shape (n,).
+
+    Raises
+    ------
+    InputError
+        As `one_per_example`.
+    """
+    return {name: one_per_example(f(seen.output, seen.target), name, seen.rows) for name, f in functions.items()}
+
+
+def score_all(functions: Functions, seen: Sequence[Seen]) -> dict[str, Array]:
+    """Return the scores of several light batches, one after the other: from one call of every function where possible.
+
+    Raises
+    ------
+    InputError
+        As `one_per_example`.
+    """
+    whole = joined([(s.output, s.target) for s in seen]) if len(seen) > 1 else None
+    if whole is None:
+        return concatenated([score_seen(functions, s) for s in seen])
+    return score_seen(functions, Seen(whole[0], whole[1], sum(s.rows for s in seen)))
+
+
+def concatenated(scored: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the scores of several batches as those of one."""
+    return {name: np.concatenate([s[name] for s in scored]) for name in scored[0]}
 
 
 def one_per_example(values: Any, name: str, rows: int) -> Array:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
 from whygap.adapters.random_state import preserved_host_random_state
+from whygap.errors import InputError
+
+DROPOUT = (torch.nn.modules.dropout._DropoutNd,)
+"""The types of dropout: all of torch.nn's derive from this one."""
+
+BATCH_NORM = (torch.nn.modules.batchnorm._BatchNorm,)
+"""The types of batch norm, also the synchronised one."""
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
@@ -23,6 +30,16 @@ def preserved_random_state() -> Iterator[None]:
     devices = list(range(torch.cuda.device_count())) if _uses_cuda() else []
     with preserved_host_random_state(), torch.random.fork_rng(devices=devices):
         yield
+
+
+def seed_masks(seed: int) -> None:
+    """Seed what our own passes draw from, within a context that restores it.
+
+    Not by `torch.manual_seed`, which also asks every kind of device that there might be: 0.8 ms.
+    """
+    torch.default_generator.manual_seed(seed)
+    if _uses_cuda():
+        torch.cuda.manual_seed_all(seed)
 
 
 @contextlib.contextmanager
@@ -68,3 +85,49 @@ def preserved_module(model: torch.nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for tensor, value in tensors:
                 tensor.copy_(value)  # in place, as batch norm wrote them (without a trace in their version counters)
+
+
+@contextlib.contextmanager
+def other_weights(model: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Let parameters and buffers have the values of a state dict for a while.
+
+    Raises
+    ------
+    InputError
+        If the state has a tensor that the model lacks or that has another shape.
+    """
+    own = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers(remove_duplicate=False))
+    for name, value in state.items():
+        if name not in own or own[name].shape != value.shape:
+            raise InputError(f"weights has {name} of shape {tuple(value.shape)}, which the model lacks")
+    before = [(own[name], own[name].data) for name in state]
+    try:
+        for name, value in state.items():
+            # the tensors stay the same objects: an LSTM keeps references to its own
+            own[name].data = value.detach().to(own[name])
+        yield
+    finally:
+        for tensor, data in before:
+            tensor.data = data
+
+
+Modes = Mapping[torch.nn.Module, bool]
+
+
+def modes_of(model: torch.nn.Module) -> Modes:
+    """Return whether each submodule is in train mode."""
+    return {module: module.training for module in model.modules()}
+
+
+def set_modes(model: torch.nn.Module, modes: Modes, *, in_eval: type | tuple[type, ...] = ()) -> None:
+    """Put every submodule into the mode that it had, those of the types `in_eval` into eval mode.
+
+    Each by itself: `train()` of a parent would reach the children too, and a frozen batch norm stays frozen.
+    """
+    for module in model.modules():
+        module.training = modes.get(module, True) and not isinstance(module, in_eval)
+
+
+def has_active(modes: Modes, types: type | tuple[type, ...]) -> bool:
+    """Return whether a submodule of one of `types` is in train mode."""
+    return any(training and isinstance(module, types) for module, training in modes.items())

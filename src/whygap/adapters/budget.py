@@ -1,0 +1,241 @@
+"""What may be spent on measuring, what was spent, and how much of an epoch is therefore looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple, get_args
+
+from whygap.errors import InputError
+
+Budget = float | int | Literal["exact"]
+Account = Literal["visits", "looks", "rows", "few", "rest", "validation"]
+"""Where time goes: seeing a sampled visit, scoring it again after its step, scoring a row on all rungs, scoring one on only a
+few of them, all the rest, and what is the user's own validation."""
+
+FEWEST_ROWS = 256
+FEWEST_BATCHES = 8
+"""A sample never has less than this, whatever it costs: below it an interval can't be had."""
+
+MOST_BATCHES = 64
+"""More batches than this gain nothing: rows of different batches differ no more than rows of one batch."""
+
+FIRST_ROWS = 512
+"""Rows held in a first epoch, of which it isn't known yet how long it takes."""
+
+HORIZON = 10
+"""Epochs over which a debt, or a surplus, is evened out."""
+
+UNLIMITED = 10**6
+
+MEMORY = 0.5
+"""Weight of the latest epoch in what a thing is expected to cost."""
+
+
+class Plan(NamedTuple):
+    """How many visits to sample, rows of each at most (None: all of them), and visits to look at again after their step."""
+
+    batches: int | None
+    rows: int | None
+    looks: int | None
+
+
+EVERYTHING = Plan(None, None, None)
+
+
+def check_budget(budget: object) -> Budget:
+    """Return `budget` if it is a share of the training time, a number of examples, or "exact".
+
+    Raises
+    ------
+    InputError
+        Unless it is a float with 0 < budget < 1, a positive whole number, or "exact".
+    """
+    if budget == "exact":
+        return "exact"
+    if isinstance(budget, float) and 0.0 < budget < 1.0:
+        return budget
+    if isinstance(budget, int) and not isinstance(budget, bool) and budget >= 1:
+        return budget
+    raise InputError(
+        f'budget must be a share of the training time (0.02), a positive whole number of examples, or "exact", not {budget!r}'
+    )
+
+
+class Ledger:
+    """The books of a run: how long its epochs train, what was spent on measuring them, and what a unit of it costs.
+
+    With a share, the sum of what was spent stays below that share of the time trained: what the first epoch, compilation, or
+    an unforeseen cost took too much is paid back over the `HORIZON` epochs that follow, and `FEWEST_ROWS` rows in
+    `FEWEST_BATCHES` batches are scored all the while. `useful`, where it is set, is the number of rows beyond which more
+    of them would buy nothing, as the noise of the validation set dominates.
+
+    Parameters
+    ----------
+    budget : float, int or "exact"
+        A share of the training time, a number of training examples per epoch, or everything.
+    epochs : int, optional
+        Epochs of the run, where known: debts are paid within them.
+    clock : callable
+        Gives the time in seconds.
+    """
+
+    def __init__(
+        self, budget: Budget = "exact", *, epochs: int | None = None, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.budget = budget
+        self.epochs = epochs
+        self.useful: int | None = None
+        self.clock = clock
+        self.epoch = 0
+        self.trained_s = 0.0  # of all closed epochs
+        self.charged_s = 0.0
+        self._unit_s: dict[Account, float] = {}  # what one unit of an account is expected to cost
+        self._training_s = 0.0  # of this epoch, once its training has ended
+        self._expected_s = 0.0  # of an epoch's training
+        self._rows = 0  # trained on in this epoch
+        self._last_rows = 0  # the last epoch in which rows were scored on all rungs
+        self._inner = 0.0
+        self._open()
+
+    @property
+    def is_exact(self) -> bool:
+        return self.budget == "exact"
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of ours in this epoch, validation included."""
+        return sum(self._spent.values())
+
+    def begin_epoch(self) -> None:
+        """Close the books of the last epoch and open those of the next: its training begins."""
+        self._close()
+        self._open()
+        self.epoch += 1
+
+    def end_training(self, *, rows: int) -> None:
+        """Note that the epoch's training, on `rows` examples, has ended; what the user does from now on isn't training."""
+        self._training_s = max(0.0, self.clock() - self._began - self.spent_s)
+        self._rows = rows
+
+    def spend(self, account: Account, seconds: float, units: int = 0) -> None:
+        """Book time that was taken, and the units that it was taken for."""
+        self._spent[account] += seconds
+        self._units[account] += units
+        if account == "rows" and units:
+            self._last_rows = self.epoch
+
+    @contextlib.contextmanager
+    def book(self, account: Account, units: int = 0) -> Iterator[None]:
+        """Book the time that the context takes; within another one it is taken off that one's account."""
+        outer, self._inner = self._inner, 0.0
+        began = self.clock()
+        try:
+            yield
+        finally:
+            took = self.clock() - began
+            self.spend(account, took - self._inner, units)
+            self._inner = outer + took
+
+    def plan(self, *, rows: int, visits: int | None = None, is_whole: bool = False) -> Plan:
+        """Return what to hold of the epoch that begins.
+
+        Parameters
+        ----------
+        rows : int
+            Examples in a batch.
+        visits : int, optional
+            Batches in the epoch, where known.
+        is_whole : bool
+            Whether a batch can only be scored as a whole.
+        """
+        if self.is_exact:
+            return EVERYTHING
+        if isinstance(self.budget, int) or not self._expected_s:
+            wanted, most = (self.budget, MOST_BATCHES) if isinstance(self.budget, int) else (FIRST_ROWS, 2 * FEWEST_BATCHES)
+            return _laid_out(wanted, most, FEWEST_BATCHES, rows=rows, visits=visits, is_whole=is_whole)
+        free = self._allowance(self._expected_s) - self._unit_s.get("rest", 0.0)
+        looks = self._affordable("looks", free / 4) if "looks" in self._unit_s else FEWEST_BATCHES
+        looks = min(looks, MOST_BATCHES) if looks >= FEWEST_BATCHES else 0  # of fewer, no interval can be had
+        free -= looks * self._unit_s.get("looks", 0.0)
+        each = self._unit_s.get("rows", self._guess())
+        batches = self._affordable("visits", free if is_whole else free / 3, rows * each if is_whole else 0.0)
+        if not is_whole:
+            free -= min(batches, MOST_BATCHES) * self._unit_s.get("visits", 0.0)
+        wanted = int(max(0.0, free) / each) if each > 0.0 and not is_whole else batches * rows
+        wanted = min(wanted, batches * rows, wanted if self.useful is None else self.useful)
+        return _laid_out(max(FEWEST_ROWS, wanted), batches, looks, rows=rows, visits=visits, is_whole=is_whole)
+
+    def rows_allowed(self, held: int) -> int:
+        """Return how many of the `held` rows may be scored, now that the time that the epoch trained is known."""
+        if not isinstance(self.budget, float):
+            return held
+        to_come = max(0.0, self._unit_s.get("rest", 0.0) - self._spent["rest"])
+        free = self._allowance(self._training_s) - self._charged() - to_come
+        each = self._unit_s.get("rows", self._guess())
+        allowed = int(max(0.0, free) / each) if each > 0.0 else held
+        return min(held, max(FEWEST_ROWS, allowed))
+
+    def is_due(self, rows: int) -> bool:
+        """Return whether `rows` rows can be scored on all rungs, where that can't be done with fewer.
+
+        They can once so much has been saved up, and every `HORIZON` epochs at the latest.
+        """
+        if not isinstance(self.budget, float) or self.epoch - self._last_rows >= HORIZON or "rows" not in self._unit_s:
+            return True
+        to_come = max(0.0, self._unit_s.get("rest", 0.0) - self._spent["rest"])
+        saved = self.budget * (self.trained_s + self._training_s) - self.charged_s - self._charged() - to_come
+        return rows * self._unit_s["rows"] <= saved
+
+    def _guess(self) -> float:
+        """A row of which the cost isn't known yet is taken to cost what training on one does."""
+        trained = self._training_s or self._expected_s
+        return trained / self._rows if self._rows else 0.0
+
+    def _affordable(self, account: Account, seconds: float, more: float = 0.0) -> int:
+        """Return how many units, each with something `more` to do, fit into a time; no more than anybody could use."""
+        each = self._unit_s.get(account, 0.0) + more
+        return int(min(UNLIMITED, max(0.0, seconds) / each)) if each > 0.0 else UNLIMITED
+
+    def _allowance(self, training_s: float) -> float:
+        """Return the seconds that an epoch may cost: its own share, and its part in evening out what went before."""
+        assert isinstance(self.budget, float)
+        left = HORIZON if self.epochs is None else max(1, min(HORIZON, self.epochs - self.epoch + 1))
+        return self.budget * training_s + (self.budget * self.trained_s - self.charged_s) / left
+
+    def _charged(self) -> float:
+        """What users validate with is their own validation, even where it is we who run it."""
+        return self.spent_s - self._spent["validation"]
+
+    def _open(self) -> None:
+        accounts: tuple[Account, ...] = get_args(Account)
+        self._spent = dict.fromkeys(accounts, 0.0)
+        self._units = dict.fromkeys(accounts, 0)
+        self._training_s = 0.0
+        self._began = self.clock()
+
+    def _close(self) -> None:
+        if self.epoch == 0:
+            return
+        self.trained_s += self._training_s
+        self.charged_s += self._charged()
+        self._units["rest"] = self.epoch > 1  # the first time it also opens files and warms up
+        for account, units in self._units.items():
+            if units:
+                self._unit_s[account] = _smoothed(self._unit_s.get(account), self._spent[account] / units)
+        if self._training_s:
+            self._expected_s = _smoothed(self._expected_s or None, self._training_s)
+
+
+def _smoothed(old: float | None, new: float) -> float:
+    return new if old is None else old + MEMORY * (new - old)
+
+
+def _laid_out(wanted: int, most: int, looks: int, *, rows: int, visits: int | None, is_whole: bool) -> Plan:
+    """Lay `wanted` rows out over at most about `most` batches of `rows`, a few of each."""
+    rows, visits = max(1, rows), visits or UNLIMITED
+    most = min(visits, MOST_BATCHES, max(FEWEST_BATCHES, most))
+    of_each = rows if is_whole else min(rows, -(-wanted // min(most, wanted)))
+    batches = min(visits, max(FEWEST_BATCHES, -(-wanted // of_each)))
+    return Plan(batches, None if is_whole else of_each, min(looks, batches))

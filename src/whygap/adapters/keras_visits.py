@@ -1,0 +1,192 @@
+"""What is seen of an epoch's training steps as they happen: at most of them an append and a comparison."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from whygap.adapters.budget import Account
+from whygap.adapters.epoch import VisitLog
+from whygap.adapters.keras_batch import Batch, copied, count_rows, has_weights
+from whygap.adapters.keras_probe import TRAIN, KerasProbe, Pending, State, to_host
+from whygap.adapters.keras_rungs import Held
+from whygap.adapters.keras_scores import rows_of
+from whygap.adapters.keras_tap import Peek
+from whygap.adapters.session import Session
+
+SEEING = "seeing a batch"
+
+SEEING_S = 4e-6
+"""Seconds that it takes to see a step that isn't sampled. Clocks around it would show more: the turns of other threads too."""
+
+
+class Steps:
+    """Looks on as `fit` trains; `log` is the epoch in hand, None before its first step.
+
+    Some sampled visits are scored besides, with the weights and the seeds of their step: one of the first epoch, to see that
+    the probe's loss is the model's; all of them where sample weights or a penalty are inside what Keras reports; and, right
+    after their step, as many as the budget allows, for what an update does to the examples that it was made from.
+
+    Parameters
+    ----------
+    session : Session
+    probe : KerasProbe
+    names : tuple of str
+        The scores that the model logs and the probe knows.
+    n_planned : int or None
+        Calls of the step in an epoch, where known.
+    per_call : int
+        Steps in a call: `steps_per_execution`.
+    seed : int
+        Of the sample.
+    """
+
+    def __init__(
+        self, session: Session, probe: KerasProbe, names: tuple[str, ...], *, n_planned: int | None, per_call: int, seed: int
+    ) -> None:
+        self._session, self._probe, self._seed = session, probe, seed
+        self._n_expected, self._per_call = n_planned, per_call
+        self.names = names
+        self.number = 0
+        self.size = 0  # rows of a batch
+        self.log: VisitLog[Held] | None = None
+        self.is_plain = True  # as far as it's known, a batch's loss is the plain mean of its examples' and the penalty
+        self.needs_visits = False
+        self.n_scored = 0  # examples, in passing
+        self.n_calls = 0
+        self.marked: tuple[int, Any] | None = None
+        self.notes: tuple[str, ...] = ()
+        self.checked: tuple[int, Pending] | None = None
+        self.checked_in = 0  # the epoch
+        self._wanted: Held | None = None
+        self._is_begun = False
+
+    def begin_epoch(self, number: int) -> None:
+        """Make ready for another epoch."""
+        if self.log is not None and self.log.rows:
+            self._n_expected = len(self.log.rows)
+        self.number, self.log, self._wanted, self._is_begun = number, None, None, False
+        self.n_scored, self.n_calls, self.notes = 0, 0, ()
+
+    def end_training(self) -> None:
+        """Close the books on the training of this epoch: what comes now is validation, or ours."""
+        if self.log is not None:
+            self._session.ledger.spend("rest", SEEING_S * len(self.log.rows))
+            self._session.ledger.end_training(rows=sum(self.log.rows))
+
+    def before(self, state: Any, peek: Peek) -> None:
+        """Decide whether the call that follows is sampled and, where only that tells, score it just before its own update."""
+        self._wanted = None
+        if not self._is_begun:
+            self._is_begun = True
+            first = peek()  # outside of the shield, which would take back what the user's own data draw at random
+            with self._session.shield("starting an epoch"):
+                self._open(state, first)
+        log = self.log
+        try:
+            if log is not None and log.spread.wants():
+                self._wanted = Held()
+        except Exception as error:
+            self.log = log = None
+            self._session.fail(SEEING, error)
+        if log is not None and self._wanted is not None and self._is_visit_scored(log):
+            batch = peek()
+            if batch is None:
+                return
+            with self._scoring("scoring a visit", "visits"):
+                self._wanted.at_visit = self._score(self._values(state), batch)
+                if self.checked is None:
+                    self.checked, self.checked_in = (len(log.rows), self._wanted.at_visit), self.number
+
+    def after(self, batches: list[Batch], logs: Any, state: Any) -> None:
+        """Take note of a call that has been made."""
+        log, held = self.log, self._wanted
+        try:
+            if log is not None and batches:
+                log.rows.append(rows_of(batches[0][0]) if len(batches) == 1 else count_rows(batches))
+                log.recorded.append(logs)  # values on the device; waiting for them here would stall the training
+        except Exception as error:
+            self.log = None  # an epoch with a hole in it tells nothing
+            self._session.fail(SEEING, error)
+        if self.log is None or log is None or held is None:
+            return
+        with self._session.shield(SEEING, is_light=True, account="visits", units=1):
+            held.batches = [copied(b) for b in batches]
+            log.spread.keep(held)
+        if held.batches and self._is_looked_at(log):
+            self._session.ledger.spend("looks", 0.0, 1)
+            with self._scoring("scoring after an update", "looks"):
+                held.after = self._score(self._values(state), batches[0])
+
+    @contextlib.contextmanager
+    def _scoring(self, doing: str, account: Account) -> Iterator[None]:
+        """Shield a score in passing. On JAX it isn't timed: it is but dispatched, and what is waited for is the user's step."""
+        if not self._probe.is_deferred:
+            with self._session.shield(doing, account=account):
+                yield
+            return
+        try:
+            with self._session.preserved():
+                yield
+        except Exception as error:
+            self._session.fail(doing, error)
+
+    def _open(self, state: Any, first: Any) -> None:
+        """Plan the epoch, now that its first batch is there; in the first one, have the probe compiled too."""
+        if first is None:
+            return
+        if not self.size:
+            self.size = rows_of(first[0])
+            self.is_plain = not has_weights(first)
+            self.needs_visits = not self.is_plain
+            self._probe.prepare(self._values(state), first, self.names)
+        self._note_change(state)
+        plan = self._session.ledger.plan(rows=self.size * self._per_call, visits=self._n_expected, is_whole=True)
+        self.log = VisitLog(self.number, plan, expected=self._n_expected, seed=self._seed)
+
+    def _is_visit_scored(self, log: VisitLog[Held]) -> bool:
+        if self._per_call > 1:
+            return False  # only the first of the call's batches could be
+        if self.needs_visits or self._probe.has_penalty:
+            return True
+        # not at the very first step where the probe is still being compiled by then
+        is_ready = (
+            not self._probe.is_deferred or self._session.ledger.is_exact or bool(log.rows) or self._session.ledger.epoch > 1
+        )
+        return self.checked is None and is_ready
+
+    def _is_looked_at(self, log: VisitLog[Held]) -> bool:
+        if self._per_call > 1 or log.plan.looks == 0:
+            return False
+        if log.plan.looks is None or log.plan.batches is None:
+            return True
+        # In a first epoch the programs may not be compiled yet; to look only from then on would favour later visits.
+        return self._session.ledger.epoch > 1 and log.rng.random() * log.plan.batches < log.plan.looks
+
+    def _values(self, state: Any) -> State:
+        return self._probe.state() if state is None else (state[0], state[1])
+
+    def _score(self, values: State, batch: Batch) -> Pending:
+        # with the very seeds of the step that follows, or those that it left: the masks are the step's, or new ones
+        with self._probe.no_trace():
+            pending, _ = self._probe.score(values, batch, self.names, TRAIN)
+        self.n_scored += rows_of(batch[0])
+        self.n_calls += 1
+        return pending
+
+    def mark(self, state: State) -> None:
+        """Remember the weights that the epoch's end was measured with, by the smallest of the variables that are trained."""
+        if state[0]:
+            i = min(range(len(state[0])), key=lambda k: np.prod(state[0][k].shape))
+            self.marked = i, np.array(to_host(state[0][i]))
+
+    def _note_change(self, state: Any) -> None:
+        if self.marked is None:
+            return
+        i, then = self.marked
+        if not np.array_equal(to_host(self._values(state)[0][i]), then, equal_nan=True):
+            text = "the weights that this epoch began with aren't those that the last one was measured with"
+            self.notes = (f"{text}: a callback changed them (SwapEMAWeights belongs after GapCallback in callbacks=)",)

@@ -1,0 +1,195 @@
+"""The validation side: seen while the user validates, told by the user, or scored by us; and examples that are fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import Any
+
+import numpy as np
+import torch
+
+from whygap.adapters.epoch import ROUNDING, ValidSide
+from whygap.adapters.session import Session
+from whygap.adapters.torch_batch import (
+    count_rows,
+    default_forward,
+    has_rows,
+    in_chunks,
+    picked,
+    split_batch,
+    to_device,
+)
+from whygap.adapters.torch_rungs import Scoring
+from whygap.adapters.torch_scores import Functions, Seen, concatenated, score_all, score_seen
+from whygap.adapters.torch_state import BATCH_NORM, DROPOUT, has_active, modes_of, preserved_loader
+from whygap.adapters.torch_visits import Onlooker
+from whygap.errors import InputError
+from whygap.observation import Array
+
+HELD_ROWS = 1000
+"""Examples that stand for a set which would cost too much to score in every epoch."""
+
+
+class Split:
+    """A set of examples behind a loader: scored as a whole, or a simple random sample of it that stays the same.
+
+    Parameters
+    ----------
+    loader : iterable of batches
+    name : str
+        "validation" or "fresh", as shown to people.
+    seed : int
+        Of the sample.
+    """
+
+    def __init__(self, loader: Iterable[Any], name: str, *, seed: int) -> None:
+        self._loader = loader
+        self._name = name
+        self._rng = np.random.default_rng([seed, len(name)])
+        self._held: list[Any] = []
+        self._n = 0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether there is a sample of it."""
+        return bool(self._held)
+
+    def score(self, scoring: Scoring) -> ValidSide:
+        """Return the scores of all examples."""
+        with scoring.validating() as model:
+            scored = [scoring.onlooker.score(batch, scoring.valid_functions, model) for batch in self._batches()]
+        return _side(scored)
+
+    def score_held(self, scoring: Scoring) -> ValidSide:
+        """Return the scores of the sample; of all examples where these can't be taken apart."""
+        if not self._held:
+            return self.score(scoring)
+        with scoring.validating() as model:
+            scored = [scoring.onlooker.score(batch, scoring.valid_functions, model) for batch in self._held]
+        side = _side(scored)
+        side.n = self._n
+        return side
+
+    def hold(self) -> None:
+        """Draw the sample: every example gets a random key, and those with the smallest keys stay."""
+        limit, picks, all_keys, n, size = 1.0, list[tuple[Any, Array]](), np.empty(0), 0, 1
+        for batch in self._batches():
+            rows = count_rows(batch)
+            if not has_rows(batch, rows):
+                return
+            n, size = n + rows, max(size, rows)
+            keys = self._rng.random(rows)
+            chosen = np.flatnonzero(keys < limit)
+            if chosen.size:
+                picks.append((picked(batch, torch.from_numpy(chosen)), keys[chosen]))
+                all_keys = np.concatenate([all_keys, keys[chosen]])
+            if all_keys.size > HELD_ROWS:
+                all_keys = np.partition(all_keys, HELD_ROWS - 1)[:HELD_ROWS]
+                limit = float(all_keys.max())
+        kept = [(batch, np.flatnonzero(keys <= limit)) for batch, keys in picks]
+        kept = [(picked(batch, torch.from_numpy(rows)), rows) for batch, rows in kept if rows.size]
+        self._n = n
+        self._held = in_chunks([batch for batch, _ in kept], size, first=size)
+
+    def _batches(self) -> Iterator[Any]:
+        is_empty = True
+        with preserved_loader(self._loader):
+            for batch in self._loader:
+                is_empty = False
+                yield batch
+        if is_empty:
+            raise InputError(f"the {self._name} set is empty: its loader gave no batch")
+
+
+class ValidationWatch:
+    """What is seen while the user validates: the model's outputs, and the numbers recorded."""
+
+    def __init__(self, onlooker: Onlooker, functions: Functions, forward: Any, session: Session) -> None:
+        self._onlooker = onlooker
+        self._functions = functions
+        self._forward = forward
+        self._session = session
+        self._seen: list[Seen | dict[str, Array]] = []
+        self.rows: list[int] = []
+        self.recorded: list[Any] = []
+        self.was_training = False
+        self._batch: Any = None
+
+    def begin(self, batch: Any) -> None:
+        """Note the batch that is about to be validated on."""
+        self.rows.append(count_rows(batch))
+        self._batch = batch
+
+    def watch(self, models: Iterable[torch.nn.Module]) -> list[torch.utils.hooks.RemovableHandle]:
+        """Have the outputs of each batch's first forward pass noted."""
+        return [model.register_forward_hook(self._on_forward) for model in models]
+
+    def side(self) -> ValidSide | None:
+        """Return the scores of all examples that the user validated on; None where they were not seen."""
+        if not self.rows or len(self._seen) != len(self.rows):
+            return None
+        deferred = [s for s in self._seen if isinstance(s, Seen)]
+        if len(deferred) == len(self._seen):
+            return _side([score_all(self._functions, deferred)])
+        return _side([score_seen(self._functions, s) if isinstance(s, Seen) else s for s in self._seen])
+
+    def _on_forward(self, module: torch.nn.Module, given: Any, output: Any) -> None:
+        if self._batch is None:
+            return
+        session, clock = self._session, self._session.ledger.clock
+        began = clock()
+        try:
+            batch, self._batch = self._batch, None
+            if module.training or (not self._seen and has_active(modes_of(module), DROPOUT + BATCH_NORM)):
+                self.was_training = True
+            with torch.no_grad():
+                self._note(batch, output)
+        except Exception as error:
+            session.fail("watching the validation", error)
+        session.ledger.spend("rest", clock() - began)
+
+    def _note(self, batch: Any, output: Any) -> None:
+        rows = self.rows[-1]
+        if self._forward is default_forward:
+            first = next((t for t in (output,) if isinstance(t, torch.Tensor)), None)
+            target = split_batch(batch)[1]
+            seen: Seen | None = Seen(output, target if first is None else to_device(target, first.device), rows)
+        else:
+            with self._session.preserved():
+                seen = self._onlooker.pair(batch, output, rows)
+        if seen is None:
+            return
+        if seen.is_light:
+            self._seen.append(seen.held())
+        else:
+            with self._session.preserved():
+                self._seen.append(score_seen(self._functions, seen))
+
+
+def is_told_plain_mean(side: ValidSide, told: Mapping[str, float]) -> bool:
+    """Return whether every number that was told is the plain mean over the examples."""
+    means = {name: side.mean_of(name) for name in told if name in side.scores}
+    return all(abs(told[name] - mean) <= ROUNDING * max(abs(told[name]), abs(mean)) for name, mean in means.items())
+
+
+def reusable(loader: Iterable[Any], split: str, session: Session) -> Iterable[Any]:
+    """Return a loader that can be walked every epoch, and check that it isn't known to be empty.
+
+    Raises
+    ------
+    InputError
+        If it is, or if it is no loader.
+    """
+    if not isinstance(loader, Iterable) and not hasattr(loader, "__getitem__"):
+        raise InputError(f"{split} must be a loader of batches, not {type(loader).__name__}")
+    if isinstance(loader, Iterator):
+        with session.preserved():
+            loader = list(loader)
+    if isinstance(loader, Sized) and len(loader) == 0:
+        raise InputError(f"the {split} set is empty: its loader has length 0")
+    return loader
+
+
+def _side(scored: list[dict[str, Array]]) -> ValidSide:
+    scores = concatenated(scored)
+    return ValidSide(scores=scores, n=len(next(iter(scores.values()))))

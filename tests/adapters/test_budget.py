@@ -1,0 +1,186 @@
+"""The ledger on a clock that the tests wind by hand."""
+
+import pytest
+
+from whygap.adapters.budget import FEWEST_BATCHES, FEWEST_ROWS, Ledger, Plan, check_budget
+from whygap.errors import InputError
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+class World:
+    """A run whose every cost is known: what the ledger plans is done, and takes the time that it takes."""
+
+    def __init__(self, ledger, clock, *, train=1.0, visit=1e-4, look=2e-4, row=4e-6, rest=2e-3, visits=469, rows=128):
+        self.ledger, self.clock = ledger, clock
+        self.train, self.visit, self.look, self.row, self.rest, self.visits, self.rows = (
+            train,
+            visit,
+            look,
+            row,
+            rest,
+            visits,
+            rows,
+        )
+        self.scored = []
+
+    def epoch(self, *, extra=0.0, is_whole=False):
+        ledger, clock = self.ledger, self.clock
+        ledger.begin_epoch()
+        plan = ledger.plan(rows=self.rows, visits=self.visits, is_whole=is_whole)
+        for account, units, each in (("visits", plan.batches, self.visit), ("looks", plan.looks, self.look)):
+            with ledger.book(account, units):
+                clock.now += units * each
+        clock.now += self.train
+        ledger.end_training(rows=self.rows * self.visits)
+        clock.now += 0.7  # the user's own business
+        with ledger.book("rest"):
+            clock.now += self.rest + extra
+            held = plan.batches * (self.rows if plan.rows is None else plan.rows)
+            n = ledger.rows_allowed(held)
+            with ledger.book("rows", n):
+                clock.now += n * self.row
+        self.scored.append(n)
+        return plan
+
+
+def watched(budget=0.02, **costs):
+    clock = Clock()
+    epochs = costs.pop("epochs", None)
+    return World(Ledger(budget, epochs=epochs, clock=clock), clock, **costs)
+
+
+def overhead(world):
+    world.ledger.begin_epoch()  # closes the books
+    return world.ledger.charged_s / world.ledger.trained_s
+
+
+def test_training_time_is_wall_time_less_ours():
+    world = watched()
+    for _ in range(3):
+        world.epoch()
+    world.ledger.begin_epoch()
+    assert world.ledger.trained_s == pytest.approx(3.0, abs=1e-9)
+
+
+def test_time_within_time_is_booked_once():
+    clock = Clock()
+    ledger = Ledger(0.02, clock=clock)
+    ledger.begin_epoch()
+    with ledger.book("rest"):
+        clock.now += 1.0
+        with ledger.book("rows", 5):
+            clock.now += 2.0
+        with ledger.book("validation"):
+            clock.now += 4.0
+        clock.now += 8.0
+    assert ledger.spent_s == 15.0
+    ledger.begin_epoch()
+    assert ledger.charged_s == 11.0  # without the user's own validation
+
+
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.2])
+@pytest.mark.parametrize("row", [1e-7, 2e-6, 4e-6])  # of dearer ones the fewest alone are more than 0.005
+def test_the_share_is_kept(share, row):
+    world = watched(share, row=row)
+    for _ in range(40):
+        world.epoch()
+    assert overhead(world) <= share * 1.001
+
+
+def test_the_share_is_used():
+    world = watched(row=4e-5)
+    for _ in range(40):
+        world.epoch()
+    assert overhead(world) >= 0.02 * 0.9
+
+
+@pytest.mark.parametrize("epochs", [None, 6])
+def test_a_debt_is_paid_back(epochs):
+    world = watched(row=1e-5, epochs=epochs)
+    world.epoch(extra=0.05)  # 2.5 epochs' worth
+    for _ in range((epochs or 40) - 1):
+        world.epoch()
+    assert overhead(world) <= 0.02 * 1.02
+    if epochs is None:
+        assert FEWEST_ROWS < world.scored[1] < world.scored[-1]  # spread over several epochs, not paid at one stroke
+
+
+def test_never_below_the_floor():
+    world = watched(0.0001)
+    plans = [world.epoch() for _ in range(5)]
+    assert plans[-1] == Plan(FEWEST_BATCHES, FEWEST_ROWS // FEWEST_BATCHES, 0)
+    assert world.scored[-1] == FEWEST_ROWS
+
+
+def test_never_more_than_is_useful():
+    world = watched(0.5)
+    world.ledger.useful = 200
+    plans = [world.epoch() for _ in range(4)]
+    assert 200 <= plans[-1].batches * plans[-1].rows < 264
+    world.ledger.useful = None
+    assert world.epoch().rows == 128
+
+
+def test_a_slower_epoch_than_expected_scores_no_less_and_a_faster_one_less():
+    world = watched(row=2e-5)
+    for _ in range(6):
+        world.epoch()
+    usual = world.scored[-1]
+    world.train = 0.5
+    world.epoch()
+    assert world.scored[-1] < usual
+
+
+@pytest.mark.parametrize(
+    ("budget", "rows", "visits", "plan"),
+    [
+        (512, 128, 469, Plan(64, 8, 8)),
+        (100, 128, 469, Plan(50, 2, 8)),
+        (10, 128, 469, Plan(10, 1, 8)),
+        (1000, 4, 469, Plan(250, 4, 8)),
+        (1000, 128, 5, Plan(5, 128, 5)),
+    ],
+)
+def test_a_number_of_examples(budget, rows, visits, plan):
+    ledger = Ledger(budget)
+    got = ledger.plan(rows=rows, visits=visits)
+    if visits > 5:
+        assert got == plan
+    assert got.batches * got.rows >= min(budget, rows * visits)
+    assert ledger.rows_allowed(777) == 777
+
+
+def test_whole_batches():
+    assert Ledger(512).plan(rows=32, visits=100, is_whole=True)[:2] == (16, None)
+    assert Ledger(512).plan(rows=128, visits=100, is_whole=True)[:2] == (FEWEST_BATCHES, None)
+    world = watched(row=2e-6)
+    for _ in range(30):
+        plan = world.epoch(is_whole=True)
+        assert plan.rows is None
+    assert overhead(world) <= 0.02 * 1.001
+    assert FEWEST_BATCHES < plan.batches <= 64
+
+
+def test_everything():
+    ledger = Ledger("exact")
+    assert ledger.plan(rows=32, visits=10) == Plan(None, None, None)
+    assert ledger.rows_allowed(10**9) == 10**9
+    assert ledger.is_exact
+
+
+@pytest.mark.parametrize("budget", [0, -1, True, 0.0, 1.0, 1.5, float("nan"), "most", None])
+def test_what_is_no_budget(budget):
+    with pytest.raises(InputError, match="budget must be"):
+        check_budget(budget)
+
+
+@pytest.mark.parametrize("budget", [0.02, 1, 512, "exact"])
+def test_what_is_one(budget):
+    assert check_budget(budget) == budget
