@@ -20,15 +20,16 @@ from typing import Any
 import numpy as np
 
 from whygap.adapters import session
-from whygap.adapters.epoch import FEWEST_BATCHES
 from whygap.demo import BATCH, EPOCHS, Demo, build_model, load_keras
 from whygap.ladder import build_epoch_gap
-from whygap.observation import Observation, Sample
+from whygap.observation import Method, Observation, Sample
 from whygap.process import draw_sequences
 from whygap.records import Run
 from whygap.verdict.judge import explains_most
 
 CAUSES = ("averaging", "generalisation")
+SAMPLED_BATCHES = 16
+METHODS: tuple[Method, ...] = ("plain", "difference", "regression")
 
 
 def reference(seed: int, epochs: int) -> dict[str, list[float]]:
@@ -72,9 +73,9 @@ def demo_with_observations(seed: int, epochs: int) -> tuple[Run, list[Observatio
     """Run the demo with the exact budget and return its run and what it observed, epoch by epoch."""
     seen: list[Observation] = []
 
-    def build_and_keep(observation: Observation) -> Any:
+    def build_and_keep(observation: Observation, rungs: Any) -> Any:
         seen.append(observation)
-        return build_epoch_gap(observation)
+        return build_epoch_gap(observation, rungs)
 
     session.build_epoch_gap = build_and_keep  # type: ignore[assignment]
     try:
@@ -100,12 +101,12 @@ def coverage(observations: list[Observation], n_draws: int) -> list[dict[str, An
     rng, rows = np.random.default_rng(0), []
     for o in observations:
         exact = build_epoch_gap(o)
-        for method in ("plain", "difference"):
+        for method in METHODS:
             hits = dict.fromkeys(CAUSES, 0)
             reliable = dict.fromkeys(CAUSES, 0)
             width = dict.fromkeys(CAUSES, 0.0)
             for _ in range(n_draws):
-                gap = build_epoch_gap(replace(sampled(o, rng, FEWEST_BATCHES), method=method))
+                gap = build_epoch_gap(replace(sampled(o, rng, SAMPLED_BATCHES), method=method))
                 for cause in CAUSES:
                     e = gap.term(cause).estimate  # type: ignore[union-attr, arg-type]
                     truth = exact.term(cause).value  # type: ignore[union-attr, arg-type]
@@ -153,7 +154,7 @@ def main() -> None:
     print(f"largest error {worst:.1e}; averaging explains most of the gap in {most} of {len(rows)} epochs\n")
 
     n_batches = 0 if observations[0].visits is None else observations[0].visits.rows.size
-    print(f"Sampled intervals, nominal 95 %: {FEWEST_BATCHES} of {n_batches} batches, {arguments.draws} draws")
+    print(f"Sampled intervals, nominal 95 %: {SAMPLED_BATCHES} of {n_batches} batches, {arguments.draws} draws")
     print("epoch  estimator   averaging covered  width     reliable   generalisation covered  width     reliable")
     counted = coverage(observations, arguments.draws)
     for r in counted:
@@ -162,7 +163,7 @@ def main() -> None:
             f"{r['averaging_reliable']:8.2f}"
             f"   {r['generalisation']:22.3f}  {r['generalisation_width']:.6f}  {r['generalisation_reliable']:8.2f}"
         )
-    for method in ("plain", "difference"):
+    for method in METHODS:
         mean = {c: float(np.mean([r[c] for r in counted if r["method"] == method])) for c in CAUSES}
         print(f"  all  {method:10}  {mean['averaging']:17.3f}  {'':29}{mean['generalisation']:22.3f}")
     if arguments.json:

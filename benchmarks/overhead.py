@@ -1,0 +1,281 @@
+"""What does whygap cost a training run, and what would re-evaluating the training set cost instead?
+
+    python benchmarks/overhead.py [--quick] [--only torch:mlp ...] [--rounds 9] [--epochs N] [--threads N]
+                                  [--seed 0] [--json FILE]
+
+Three arms, in PyTorch and in Keras on JAX, for three models each (mlp: 60,000 training and 10,000 validation pictures of
+28 x 28; cnn with dropout and lstm: 12,000 and 2,000; batch 128, Adam):
+
+    without         the user's own training with the user's own validation pass after every epoch
+    whygap          the same with a `Meter` or a `GapCallback` at its default budget, its run kept in a store on disk
+    re-evaluation   the same without whygap, with all training examples evaluated in eval mode after every epoch:
+                    a no_grad loop over tensors, or `model.evaluate` in a callback
+
+**What is inside the time.** One arm is one whole training from nothing: building the model, every epoch with its validation
+and, in the whygap arm, making the meter, opening the store, every end of an epoch and closing. For Keras that is also the
+compilation of the train step and of validation in every arm, since the model is a new one, and what whygap and `evaluate`
+compile for themselves. Outside it: imports, examples, one warm-up of every arm, and the hash of the weights. A real training
+has more epochs than these, and what happens once weighs less in it: the columns "later" compare only the epochs from the
+second on.
+
+**How.** Every cell (framework and model) has a process of its own. There the arms take turns: a round runs all three from one
+seed, in an order that rotates from round to round, and gives one ratio per arm to the arm without; the figures are medians
+over rounds. The interval of the median is that between two order statistics; below six rounds none reaches 95 %, and the whole
+range is given with the level that it has. "CPU" compares the seconds that all threads of the process computed for; "own" is
+what the run itself says, the summed `spent_s` of its epochs over the training's time.
+
+Few rounds, or a machine that does something else, tell little: a framework that shares its processors waits for its own
+threads, at times for many times the training's length. `--threads 1` holds a cell to one thread on one processor, where
+frameworks don't wait for themselves and "CPU" is what a busy machine still measures well. `--quick` has so few examples that
+what whygap does per epoch weighs several times more in it, and holds every cell to one thread: it shows that the script runs,
+not what whygap costs.
+
+In every round the weights of the three arms must be equal to the last bit, and no run may have had a problem: otherwise the
+exit code is 1. One more training, untimed, compares from the second epoch on the half-width of the interval of the term
+`generalisation` with the one that validation noise alone imposes, 1.96 s / sqrt(n), s being the standard deviation of the
+exact per-example validation losses at that moment: the column "width".
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+from scipy.stats import binom
+
+from overhead_cases import ARMS, CELLS, FULL, QUICK, Arm, Case, Trained, Width, draw_images
+
+WARM_UP_ROWS = 4 * 128
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+SETTINGS_OF_OTHERS = (*THREADS, "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "WHYGAP_STRICT", "WHYGAP_STORE")
+"""What would change threads, compilation or whygap in a cell's process."""
+
+
+Part = Literal["wall", "wall_later", "cpu", "cpu_later"]
+PARTS: tuple[Part, ...] = get_args(Part)
+OTHERS: tuple[Arm, ...] = ("whygap", "re-evaluation")
+
+
+class Trainings(Protocol):
+    """What both frameworks offer."""
+
+    def train(self, arm: Arm, *, seed: int, epochs: int, store: Path) -> Trained: ...
+
+    def widths(self, *, seed: int, epochs: int, store: Path) -> list[Width]: ...
+
+
+def load(cell: str, case: Case, seed: int) -> Trainings:
+    """Return the trainings of a cell; its framework is imported here."""
+    framework, model = cell.split(":")
+    data = draw_images(seed, case)
+    if framework == "torch":
+        from overhead_torch import TorchTrainings
+
+        return TorchTrainings(model, data)
+    from overhead_keras import KerasTrainings
+
+    return KerasTrainings(model, data)
+
+
+def hold_to(threads: int) -> None:
+    """Let this process have so many processors and no more: XLA makes its threads after their number."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def n_processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def measure(cell: str, case: Case, *, rounds: int, seed: int) -> dict[str, Any]:
+    """Time the arms of one cell in this process."""
+    warm_up = load(cell, Case(n_train=WARM_UP_ROWS, n_valid=WARM_UP_ROWS, epochs=1), seed)
+    trainings, timed = load(cell, case, seed), list[dict[Arm, Trained]]()
+    with tempfile.TemporaryDirectory() as folder:
+        for arm in ARMS:
+            warm_up.train(arm, seed=seed, epochs=1, store=Path(folder) / "warm_up.db")
+        for i in range(rounds):
+            found: dict[Arm, Trained] = {}
+            for arm in (*ARMS[i % 3 :], *ARMS[: i % 3]):
+                gc.collect()
+                found[arm] = trainings.train(arm, seed=seed + i, epochs=case.epochs, store=Path(folder) / f"{i}.db")
+            timed.append(found)
+            seconds = "  ".join(f"{arm} {found[arm].wall_s:.2f} s" for arm in ARMS)
+            is_same = len({t.weights for t in found.values()}) == 1
+            print(
+                f"{cell}  round {i + 1}/{rounds}  {seconds}  {'same weights' if is_same else 'OTHER WEIGHTS'}", file=sys.stderr
+            )
+        widths = trainings.widths(seed=seed, epochs=max(2, case.epochs), store=Path(folder) / "widths.db")
+    return {
+        "cell": cell,
+        "case": asdict(case),
+        "processors": n_processors(),
+        "rounds": [{arm: asdict(t) for arm, t in found.items()} for found in timed],
+        "widths": [asdict(w) | {"ratio": w.ratio} for w in widths],
+        "summary": summarise(case, timed, widths),
+    }
+
+
+def median_interval(values: list[float]) -> dict[str, float]:
+    """Return the median with the narrowest interval between order statistics of level >= 0.95, or else the whole range."""
+    x, n = np.sort(values), len(values)
+    k = max((k for k in range(1, (n + 1) // 2 + 1) if 2 * binom.cdf(k - 1, n, 0.5) <= 0.05), default=1)
+    level = 1 - 2 * float(binom.cdf(k - 1, n, 0.5))
+    return {"median": float(np.median(x)), "low": float(x[k - 1]), "high": float(x[n - k]), "level": max(0.0, level)}
+
+
+def seconds(t: Trained, part: Part) -> float:
+    """Return a part of a training's time on one of the clocks; later is from the second epoch on."""
+    every = {"wall": t.wall_s, "cpu": t.cpu_s, "wall_later": sum(t.epoch_s[1:]), "cpu_later": sum(t.epoch_cpu_s[1:])}
+    return every[part]
+
+
+def summarise(case: Case, rounds: list[dict[Arm, Trained]], widths: list[Width]) -> dict[str, Any]:
+    """Return a cell's figures: overheads as shares of the time without whygap, and what is said of them in `main`."""
+
+    def overhead(arm: Arm, part: Part) -> dict[str, float] | None:
+        if part in ("wall_later", "cpu_later") and case.epochs < 2:
+            return None
+        return median_interval([seconds(r[arm], part) / seconds(r["without"], part) - 1 for r in rounds])
+
+    def times_cheaper(part: Part) -> float | None:
+        whygap, again = overhead("whygap", part), overhead("re-evaluation", part)
+        if whygap is None or again is None or whygap["low"] <= 0:
+            return None  # within the noise of nothing: the quotient would say nothing
+        return again["median"] / whygap["median"]
+
+    ours = [r["whygap"] for r in rounds]
+    later = [w for w in widths if w.epoch >= 2]
+    ratios = [w.ratio for w in later if w.ratio is not None]
+    return {
+        "without_s": float(np.median([r["without"].wall_s for r in rounds])),
+        "overhead": {arm: {part: overhead(arm, part) for part in PARTS} for arm in OTHERS},
+        "times_cheaper": {part: times_cheaper(part) for part in ("wall", "cpu")},
+        "own": float(np.median([sum(t.spent_s) / t.wall_s for t in ours])),
+        "evaluations": float(np.mean([n for t in ours for n in t.evaluations])),
+        "width_median": float(np.median(ratios)) if ratios else None,
+        "width_largest": max(ratios) if len(ratios) == len(later) and ratios else None,
+        "width_unreliable": sum(not w.is_reliable for w in later),
+        "same_weights": [len({t.weights for t in r.values()}) == 1 for r in rounds],
+        "problems": sorted({p for t in ours for p in t.problems}),
+    }
+
+
+def in_another_process(cell: str, case: Case, *, rounds: int, seed: int, threads: int | None) -> dict[str, Any]:
+    """Measure one cell in a process whose threads and backend nobody has set but us."""
+    environment = {k: v for k, v in os.environ.items() if k not in SETTINGS_OF_OTHERS} | {"KERAS_BACKEND": "jax"}
+    if threads is not None:
+        environment |= dict.fromkeys(THREADS, str(threads))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "cell.json"
+        how = {"rounds": rounds, "seed": seed, "threads": threads, "to": str(file)}
+        task = json.dumps({"cell": cell, "case": asdict(case)} | how)
+        subprocess.run([sys.executable, __file__, "--cell", task], check=True, env=environment)
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a percentage with its sign."""
+    return "-" if value is None else f"{100 * value:+.1f} %"
+
+
+def number(value: float | None) -> str:
+    """Return a number with two decimals."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def median(figure: dict[str, float] | None) -> float | None:
+    """Return the median of a figure that is not there where there is but one epoch."""
+    return None if figure is None else figure["median"]
+
+
+def print_tables(cells: list[dict[str, Any]]) -> None:
+    """Print what was measured, in three tables of a line per cell."""
+    level = min(c["summary"]["overhead"]["whygap"]["wall"]["level"] for c in cells)
+    rounds = min(len(c["rounds"]) for c in cells)
+    print(f"Added to the time of training: median of {rounds} rounds and its interval at {100 * level:.0f} %")
+    for arm in OTHERS:
+        last_columns = ["own"] if arm == "whygap" else ["/ whygap", "CPU"]
+        columns = ["without", "time", "interval", "later", "CPU", "later", *last_columns]
+        print(f"{arm:14}" + "".join(f"{name:>{20 if name == 'interval' else 11}}" for name in columns))
+        for c in cells:
+            s = c["summary"]
+            o, without = s["overhead"][arm], f"{s['without_s']:.2f} s"
+            interval = f"[{percent(o['wall']['low'])}, {percent(o['wall']['high'])}]"
+            shares = [median(o[part]) for part in ("wall_later", "cpu", "cpu_later")]
+            cheaper = [number(s["times_cheaper"][part]) for part in ("wall", "cpu")]
+            last = [f"{100 * s['own']:.1f} %"] if arm == "whygap" else cheaper
+            print(f"  {c['cell']:12}{without:>11}{percent(o['wall']['median']):>11}{interval:>20}", end="")
+            print("".join(f"{text:>11}" for text in [*map(percent, shares), *last]))
+    print("\nWhat it is had for: the interval on generalisation from epoch 2 on, against validation noise alone")
+    print(f"{'':12}{'examples':>16}{'epochs':>8}{'evaluated/epoch':>17}{'width':>8}{'largest':>9}{'unreliable':>12}", end="")
+    print(f"{'same weights':>14}{'problems':>10}{'processors':>12}")
+    for c in cells:
+        s, case = c["summary"], c["case"]
+        examples = f"{case['n_train']:,}/{case['n_valid']:,}"
+        same = f"{sum(s['same_weights'])} of {len(s['same_weights'])}"
+        print(f"{c['cell']:12}{examples:>16}{case['epochs']:8d}{s['evaluations']:17,.0f}{number(s['width_median']):>8}", end="")
+        print(
+            f"{number(s['width_largest']):>9}{s['width_unreliable']:12d}{same:>14}{len(s['problems']):10d}{c['processors']:12d}"
+        )
+    for c in cells:
+        for problem in c["summary"]["problems"]:
+            print(f"{c['cell']}: {problem}")
+
+
+def main() -> None:
+    """Measure the cells, print the tables; exit with 1 where weights differ, a run had a problem, or a cell failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer examples, epochs and rounds: about two minutes in all")
+    parser.add_argument("--only", nargs="+", choices=CELLS, default=CELLS, metavar="CELL", help=" ".join(CELLS))
+    parser.add_argument("--rounds", type=int, help="9, or 2 with --quick")
+    parser.add_argument("--epochs", type=int, help="of every training, in place of each cell's own number")
+    parser.add_argument("--threads", type=int, help="and as many processors; 1 with --quick, else what frameworks take")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--cell", type=json.loads, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.cell:
+        task = arguments.cell
+        if task["threads"] is not None:
+            hold_to(task["threads"])
+        found = measure(task["cell"], Case(**task["case"]), rounds=task["rounds"], seed=task["seed"])
+        Path(task["to"]).write_text(json.dumps(found))
+        return
+    rounds = arguments.rounds or (2 if arguments.quick else 9)
+    threads = arguments.threads or (1 if arguments.quick else None)
+    versions = {name: version(name) for name in ("whygap", "torch", "keras", "jax", "numpy")}
+    about = {"versions": versions, "python": platform.python_version(), "quick": arguments.quick}
+    cells, has_failed = list[dict[str, Any]](), False
+    for cell in arguments.only:
+        case = (QUICK if arguments.quick else FULL)[cell]
+        case = replace(case, epochs=arguments.epochs or case.epochs)
+        try:
+            cells.append(in_another_process(cell, case, rounds=rounds, seed=arguments.seed, threads=threads))
+        except subprocess.CalledProcessError as error:
+            print(f"{cell} failed with exit code {error.returncode}", file=sys.stderr)
+            has_failed = True
+            continue
+        if arguments.json:  # after every cell: a long run that is stopped has not been for nothing
+            arguments.json.write_text(json.dumps(about | {"cells": cells}, indent=1))
+    if cells:
+        print_tables(cells)
+    is_good = all(all(c["summary"]["same_weights"]) and not c["summary"]["problems"] for c in cells)
+    sys.exit(0 if is_good and not has_failed else 1)
+
+
+if __name__ == "__main__":
+    main()
