@@ -5,6 +5,7 @@ import os
 import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers with two threads each wait for one another most of the time
 
 
 @pytest.fixture(autouse=True)

@@ -30,6 +30,9 @@ from whygap.verdict import judge
 
 SAVING = "keeping the run in the store"
 
+SETTLED = 4
+"""After so many epochs the estimators are compared in every fourth only."""
+
 StorePath = str | os.PathLike[str] | None | bool
 
 
@@ -179,7 +182,11 @@ class Session:
                 rungs = measure_rungs(o)
                 gaps.append(build_epoch_gap(o, rungs))
                 useful.append(count_useful(o, rungs))
-                self._compared.setdefault(o.score.name, []).append(compare_methods(o, rungs))
+                compared = self._compared.setdefault(o.score.name, [])
+                if (
+                    len(compared) < SETTLED or o.epoch % SETTLED == 0
+                ):  # what they are like changes slowly, and costs a millisecond
+                    compared.append(compare_methods(o, rungs))
             if not gaps or gaps[-1].score != o.score:
                 why = self.run.problems[-1].text
                 gaps.append(_unexplained(o, why))

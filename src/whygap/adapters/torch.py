@@ -33,7 +33,9 @@ from whygap.records import EpochGap, Run, Score, Verdict
 B = TypeVar("B")
 
 CHECKS = 4
-"""Visits of the first epoch at which inputs and recorded numbers are checked; in later epochs it is one."""
+"""Visits of the first epoch at which inputs and recorded numbers are checked; it is one in epochs 2, 4, 8, 16 and so on."""
+
+NO_PENALTY = 0.0
 
 
 class Meter:
@@ -246,7 +248,7 @@ class Meter:
                 handle.remove()
             self._in_hand = None
 
-    def record(self, loss: Number, *, penalty: Number = 0.0, **scores: Number) -> None:
+    def record(self, loss: Number, *, penalty: Number = NO_PENALTY, **scores: Number) -> None:
         """Take the numbers that you report for the batch in hand; no device is waited for and no graph is kept.
 
         Parameters
@@ -265,10 +267,13 @@ class Meter:
                 raise InputError(
                     "record() takes one number for each batch of meter.train(...) or meter.validate(...), inside its loop"
                 )
-            kept = {"loss": kept_number("loss", loss), "penalty": kept_number("penalty", penalty)}
-            for key, value in scores.items():
-                kept[key] = kept_number(key, value)
-            log.recorded.append(kept)
+            if penalty is NO_PENALTY and not scores:  # the loss alone, at every batch: no more lines than it needs
+                log.recorded.append(
+                    loss.item() if type(loss) is torch.Tensor and not loss.ndim and loss.is_cpu else kept_number("loss", loss)
+                )
+            else:
+                kept = {"loss": kept_number("loss", loss), "penalty": kept_number("penalty", penalty)}
+                log.recorded.append(kept | {key: kept_number(key, value) for key, value in scores.items()})
         except Exception as error:
             self._session.fail("recording a batch", error)
         self._light_s += self._ledger.clock() - began
@@ -349,7 +354,8 @@ class Meter:
 
     def _see(self, log: VisitLog[Visit], batch: Any, rows: int) -> tuple[Visit, Any]:
         """Hold a sampled batch, and have the model's next output noted: that is its visit."""
-        is_checked = self._n_sampled < (CHECKS if self._number == 1 else 1) or self._is_looked_at(log, self._n_sampled)
+        n_checks = CHECKS if self._number == 1 else int(self._number & (self._number - 1) == 0)
+        is_checked = self._n_sampled < n_checks or self._is_looked_at(log, self._n_sampled)
         wanted = None if self._is_whole else log.draw_rows(rows)
         visit = self._onlooker.hold(batch, rows, wanted, is_checked=is_checked)
         log.spread.keep(visit)

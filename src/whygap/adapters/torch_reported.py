@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -121,20 +122,23 @@ def kept_number(key: str, value: Number) -> Number:
     return value.item() if value.is_cpu else value.detach().clone()
 
 
-def numbers_of(recorded: list[dict[str, Number]]) -> dict[str, Array]:
-    """Return what was recorded at every batch as arrays of shape (b,), fetched from their device in one go."""
-    numbers = dict[str, Array]()
-    for name in recorded[0]:
-        values = [r[name] for r in recorded if name in r]
-        if len(values) < len(recorded):
-            continue
-        on_device = [k for k, v in enumerate(values) if isinstance(v, torch.Tensor)]
-        if on_device:
-            fetched = torch.stack([torch.as_tensor(values[k]).reshape(()).double() for k in on_device]).tolist()
-            for k, value in zip(on_device, fetched, strict=True):
-                values[k] = value
-        numbers[name] = np.asarray(values, dtype=np.float64)
-    return numbers
+def numbers_of(recorded: Sequence[Number | dict[str, Number]]) -> dict[str, Array]:
+    """Return what was recorded at every batch, the loss alone or several numbers by name, as arrays of shape (b,)."""
+    if all(type(r) is float for r in recorded):
+        return {"loss": np.asarray(recorded, dtype=np.float64), "penalty": np.zeros(len(recorded))}
+    each = [r if isinstance(r, dict) else {"loss": r, "penalty": 0.0} for r in recorded]
+    names = [name for name in each[0] if all(name in r for r in each)]
+    return {name: _fetched([r[name] for r in each]) for name in names}
+
+
+def _fetched(values: list[Number]) -> Array:
+    """Return numbers as an array, those on a device in one go."""
+    on_device = [k for k, v in enumerate(values) if isinstance(v, torch.Tensor)]
+    if on_device:
+        fetched = torch.stack([torch.as_tensor(values[k]).reshape(()).double() for k in on_device]).tolist()
+        for k, value in zip(on_device, fetched, strict=True):
+            values[k] = value
+    return np.asarray(values, dtype=np.float64)
 
 
 def _resolution(model: torch.nn.Module) -> float:
