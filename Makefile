@@ -21,8 +21,10 @@ types: $(VENV)/.lint
 
 check: test lint types  ## Everything that must pass before a change lands
 
-bench: $(VENV)/.test  ## The figures of the README and docs, printed
+bench: $(VENV)/.test  ## The figures of the README and docs, printed: about an hour on two cores
 	$(BIN)/python benchmarks/demo_exact.py
+	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/overhead.py
 
 figures: $(VENV)/.demo  ## The README's picture and numbers, made anew
 	$(BIN)/python benchmarks/readme_figures.py

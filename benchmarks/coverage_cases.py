@@ -319,8 +319,6 @@ def _exact(
             "criterion": judged - clean,
             "weights": last - judged,
         }
-    else:
-        terms["reduction"] = visited.mean() - float(np.mean(recorded))
     fresh = twin.eval_mode(deciding, *pool_fresh, criterion).numpy().astype(np.float64)
     valid = twin.eval_mode(deciding, *pool_valid, criterion).numpy().astype(np.float64)
     terms["memorisation"] = fresh.mean() - last.mean()

@@ -24,6 +24,9 @@ MOST_BATCHES = 64
 FIRST_ROWS = 512
 """Rows held in a first epoch, of which it isn't known yet how long it takes."""
 
+DEAR = 4
+"""A look that wasn't paid for yet is taken to cost so many times what scoring its batch at the end of the epoch does."""
+
 HORIZON = 10
 """Epochs over which a debt, or a surplus, is evened out."""
 
@@ -152,19 +155,21 @@ class Ledger:
         """
         if self.is_exact:
             return EVERYTHING
-        if isinstance(self.budget, int) or not self._expected_s:
-            wanted, most = (self.budget, MOST_BATCHES) if isinstance(self.budget, int) else (FIRST_ROWS, 2 * FEWEST_BATCHES)
-            return _laid_out(wanted, most, FEWEST_BATCHES, rows=rows, visits=visits, is_whole=is_whole)
+        if isinstance(self.budget, int):
+            return _laid_out(self.budget, MOST_BATCHES, FEWEST_BATCHES, rows=rows, visits=visits, is_whole=is_whole)
+        if not self._expected_s:
+            return _laid_out(FIRST_ROWS, 2 * FEWEST_BATCHES, 0, rows=rows, visits=visits, is_whole=is_whole)
         free = self._allowance(self._expected_s) - self._unit_s.get("rest", 0.0)
-        looks = self._affordable("looks", free / 4) if "looks" in self._unit_s else FEWEST_BATCHES
-        looks = min(looks, MOST_BATCHES) if looks >= FEWEST_BATCHES else 0  # of fewer, no interval can be had
-        free -= looks * self._unit_s.get("looks", 0.0)
         each = self._unit_s.get("rows", self._guess())
         batches = self._affordable("visits", free if is_whole else free / 3, rows * each if is_whole else 0.0)
         if not is_whole:
             free -= min(batches, MOST_BATCHES) * self._unit_s.get("visits", 0.0)
         wanted = int(max(0.0, free) / each) if each > 0.0 and not is_whole else batches * rows
         wanted = min(wanted, batches * rows, wanted if self.useful is None else self.useful)
+        # a look says nothing of the gap, only what its parts are: it is paid for with what the gap has no use for
+        look = self._unit_s.get("looks", DEAR * rows * each)
+        looks = int(min(MOST_BATCHES, max(0.0, free - max(FEWEST_ROWS, wanted) * each) / look)) if look > 0.0 else MOST_BATCHES
+        looks = looks if looks >= FEWEST_BATCHES else 0  # of fewer, no interval can be had
         return _laid_out(max(FEWEST_ROWS, wanted), batches, looks, rows=rows, visits=visits, is_whole=is_whole)
 
     def rows_allowed(self, held: int) -> int:

@@ -374,8 +374,8 @@ class Meter:
         if self._is_looked_at(log, order):
             with self._session.shield("scoring after a step", account="looks", units=1):
                 self._onlooker.look_after_step(visit, seed)
-        with self._session.shield("looking after a step", is_light=True, account="visits"):
-            if visit.wanted is not None and not self._is_whole:
+        if visit.wanted is not None and not self._is_whole:
+            with self._session.shield("looking after a step", is_light=True, account="visits"):
                 visit.pick(visit.wanted)
 
     def _is_looked_at(self, log: VisitLog[Visit], order: int) -> bool:
