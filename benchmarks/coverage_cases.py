@@ -102,7 +102,7 @@ def losses_of(regime: Regime) -> tuple[Loss, Loss]:
             return ((z - y) ** 2).flatten()
 
         def huber(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            return F.huber_loss(z, y, delta=3.0, reduction="none").flatten() * 2.0
+            return F.huber_loss(z, y, delta=1.0, reduction="none").flatten() * 2.0
 
         return (squared, squared) if regime.is_plain else (huber, squared)
 

@@ -243,7 +243,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CELLS, default=CELLS, metavar="CELL", help=" ".join(CELLS))
     parser.add_argument("--rounds", type=int, help="9, or 2 with --quick")
     parser.add_argument("--epochs", type=int, help="of every training, in place of each cell's own number")
-    parser.add_argument("--threads", type=int, help="and as many processors; 1 with --quick, else what frameworks take")
+    parser.add_argument(
+        "--threads", type=int, help="of a cell, on as many processors; 1 with --quick, else what frameworks take"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--cell", type=json.loads, help=argparse.SUPPRESS)

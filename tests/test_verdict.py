@@ -264,7 +264,7 @@ def test_the_headline_names_what_pushes_to_the_side_that_it_tells():
 
 
 def test_overfitting_while_validation_still_improves_is_told_as_that():
-    epochs = [an_epoch(e, 1.0 / e, {"generalisation": (0.1 / e, 0.001)}) for e in (1, 2, 3)]
+    epochs = [an_epoch(e, 1.0 / e, {"generalisation": (0.3 / e, 0.001)}) for e in (1, 2, 3)]
     assert judge(a_run(epochs)).headline.endswith(
         "It overfits since epoch 1, but validation was still improving in its last epoch."
     )
@@ -517,3 +517,12 @@ def test_what_both_sides_hold_alike_is_counted_as_what_remains_of_it():
     assert verdict.causes[0].share == pytest.approx(0.05 / 0.07)
     assert "-0.01 of it remains" in verdict.causes[1].sentence
     assert "mostly because the training score is an average" in verdict.headline
+
+
+@pytest.mark.parametrize(("size", "state"), [(0.05, "no"), (0.09, "no"), (0.2, "yes")])
+def test_what_a_single_visit_may_leave_behind_is_not_called_overfitting(size, state):
+    """Beyond chance by far, but only from a tenth of the validation loss on."""
+    found = judge(a_run([an_epoch(1, 1.0, {"generalisation": (size, 0.001)})])).overfitting
+    assert found.state == state
+    assert found.looks[0].overfits == (state == "yes")
+    assert ("too little to matter" in found.evidence) == (state == "no")

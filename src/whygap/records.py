@@ -188,6 +188,8 @@ class Look(Record, frozen=True):
 
     `estimate` is the term `cause`, with its interval for this epoch alone. `low` and `high` bound it at the level that pays for
     looking after every epoch: all such intervals of a run hold together with the probability `estimate.level` or more.
+    `overfits` says whether this look shows overfitting: unseen examples score worse, by more than chance gives in any look and
+    by more than a single visit may leave behind.
     """
 
     epoch: int
@@ -195,6 +197,7 @@ class Look(Record, frozen=True):
     estimate: Estimate
     low: float
     high: float
+    overfits: bool = False
 
 
 class Overfitting(Record, frozen=True):

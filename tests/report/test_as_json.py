@@ -71,7 +71,7 @@ def test_looks_are_printed_with_both_intervals(runs):
         e = look.estimate
         assert printed == {
             "epoch": look.epoch, "cause": "memorisation", "value": e.value, "low": e.low, "high": e.high,
-            "run_low": look.low, "run_high": look.high, "level": e.level, "reliable": e.reliable,
+            "run_low": look.low, "run_high": look.high, "overfits": look.overfits, "level": e.level, "reliable": e.reliable,
         }  # fmt: skip
 
 

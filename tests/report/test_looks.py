@@ -13,7 +13,6 @@ from whygap.records import Estimate, Look, Overfitting
 from whygap.report import overfitting_over_epochs, print_looks
 from whygap.report.looks import look_table, why_two_intervals
 from whygap.verdict import judge
-from whygap.verdict.overfitting import is_harmful
 
 
 def drawn(verdict):
@@ -39,25 +38,6 @@ def with_looks(verdict, *looks):
     return msgspec.structs.replace(
         verdict, overfitting=Overfitting(state="cannot_tell", since_epoch=None, evidence="x", looks=looks)
     )
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "reliable", "loss", "accuracy"),
-    [
-        (0.1, 0.2, True, True, False),
-        (-0.2, -0.1, True, False, True),
-        (-0.1, 0.1, True, False, False),
-        (0.0, 0.1, True, False, False),
-        (0.1, 0.2, False, False, False),
-        (-0.2, -0.1, False, False, False),
-    ],
-)
-def test_an_epoch_overfits_where_its_wider_interval_leaves_zero_out_on_the_side_of_harm(
-    build, low, high, reliable, loss, accuracy
-):
-    look = a_look(1, low, high, reliable=reliable)
-    assert is_harmful(look, build.verdict().score) == loss
-    assert is_harmful(look, build.accuracy) == accuracy
 
 
 @pytest.mark.parametrize("accuracy", [False, True])

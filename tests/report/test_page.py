@@ -218,7 +218,7 @@ def test_the_looks_have_a_picture_a_table_and_the_reason_for_two_intervals(writt
         e = look.estimate
         shown = [number(x) for cell in row[1:4] for x in cell.replace(" to ", " ").split()]
         assert shown == pytest.approx([e.value, e.low, e.high, look.low, look.high], abs=0.00005001)
-        assert row[4].split()[0] == ("yes" if look.low > 0 else "no")
+        assert row[4].split()[0] == ("yes" if look.overfits else "no")
     assert html.count('<tr class="since">') == 1
 
 

@@ -172,7 +172,7 @@ def test_looks_are_listed_with_both_intervals_and_what_they_say(runs):
             row[1:6], (look.estimate.value, look.estimate.low, look.estimate.high, look.low, look.high), strict=True
         ):
             assert_shows(text, value)
-        assert row[6].startswith("yes" if look.low > 0 else "no")
+        assert row[6].startswith("yes" if look.overfits else "no")
     assert [int(row[0]) for row in rows if "since here" in row[6]] == [o.since_epoch]
     assert "all 40 of the wider ones hold together at 95 %" in " ".join(shown.split())
 

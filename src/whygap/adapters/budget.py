@@ -156,7 +156,7 @@ class Ledger:
         if self.is_exact:
             return EVERYTHING
         if isinstance(self.budget, int):
-            return _laid_out(self.budget, MOST_BATCHES, FEWEST_BATCHES, rows=rows, visits=visits, is_whole=is_whole)
+            return _laid_out(self.budget, MOST_BATCHES, 2 * FEWEST_BATCHES, rows=rows, visits=visits, is_whole=is_whole)
         if not self._expected_s:
             return _laid_out(FIRST_ROWS, 2 * FEWEST_BATCHES, 0, rows=rows, visits=visits, is_whole=is_whole)
         free = self._allowance(self._expected_s) - self._unit_s.get("rest", 0.0)

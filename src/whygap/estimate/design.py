@@ -23,6 +23,9 @@ from whygap.estimate.scores import Array
 
 Ints = npt.NDArray[np.int64]
 
+ENOUGH_UNITS = 20
+"""Of fewer units the skewness of their means isn't estimated."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Design:
@@ -221,8 +224,8 @@ class Design:
         if is_told and (1.0 - self.share) * float(shock @ shock) < 2.0 * variance:
             cubes = _sum_of_cubes(shock)
         else:
-            u = self.weight.size
-            cubes = _sum_of_cubes(self.weight * residual) * (u**2 / ((u - 1.0) * (u - 2.0)) if u > 2 else 0.0)
+            u = self.weight.size  # of few units the third moment is noise, and their means are not far from normal
+            cubes = _sum_of_cubes(self.weight * residual) * u**2 / ((u - 1.0) * (u - 2.0)) if u >= ENOUGH_UNITS else 0.0
         return (1.0 - self.share) * max(1.0 - 2.0 * self.share, 0.0) * cubes
 
     def _local(self, residual: Array) -> Array:

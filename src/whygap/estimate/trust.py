@@ -17,6 +17,9 @@ MOST_SKEWED = 0.6
 n >= 25 g1^2 (Sampling Techniques, section 2.15), which Student's interval needs, it is 0.2; benchmarks/coverage.py counts both.
 """
 
+RAREST = 10
+"""Where nearly all scores, or changes of scores, are zero, the others are rare events, and of fewer the spread is luck."""
+
 MINOR = 0.1
 """A part of a variance below this share can be a few times too small before the sum's interval is a tenth too narrow."""
 
@@ -69,6 +72,9 @@ def why_not_reliable(scores: npt.ArrayLike, error: Moments) -> str:
         return f"{y.size} sampled, and an interval wants at least {FEWEST}"
     if np.ptp(y) == 0.0:
         return f"all {y.size} sampled are equal, which leaves no spread to judge by"
+    changed = y[y != 0.0]
+    if changed.size < min(RAREST, 0.05 * y.size) and np.ptp(changed) > 0.0:
+        return f"only {changed.size} of {y.size} sampled differ from zero, and each by its own amount: that wants {RAREST}"
     if abs(error.skew) > MOST_SKEWED:
         return f"a few scores carry the mean: its error's skewness is {error.skew:.2f}, beyond {MOST_SKEWED}"
     return ""

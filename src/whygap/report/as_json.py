@@ -106,6 +106,7 @@ def _look(look: Look) -> dict[str, Any]:
         "high": e.high,
         "run_low": look.low,
         "run_high": look.high,
+        "overfits": look.overfits,
         "level": e.level,
         "reliable": e.reliable,
     }

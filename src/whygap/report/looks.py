@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from whygap.records import Look, Verdict
 from whygap.report.figures import Figures, percent
 from whygap.report.labels import CAUSE_LABELS
-from whygap.verdict.overfitting import is_harmful
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def look_table(verdict: Verdict, *, minus: str = "-", between: str = ", ") -> Lo
                 value=figures.signed(e.value),
                 alone=figures.interval(e, between=between),
                 together=figures.bounds(look.low, look.high, between=between),
-                says="unsure" if not e.reliable else "yes" if is_harmful(look, verdict.score) else "no",
+                says="unsure" if not e.reliable else "yes" if look.overfits else "no",
                 is_since=look.epoch == verdict.overfitting.since_epoch,
             )
         )
@@ -70,6 +69,6 @@ def why_two_intervals(looks: Sequence[Look]) -> str:
         return ""
     return (
         "Who looks after every epoch gives chance a new try each time, so an epoch counts as overfitting only if the wider "
-        f"interval leaves zero out: all {len(looks)} of the wider ones hold together at {level_of(looks)}, the narrower ones "
+        f"interval lies above a tenth of the validation score, of accuracy above a tenth of its errors: all {len(looks)} of the wider ones hold together at {level_of(looks)}, the narrower ones "
         "each for its own epoch only."
     )

@@ -15,7 +15,6 @@ from whygap.report.curve_picture import WIDTH, counted
 from whygap.report.labels import CAUSE_LABELS
 from whygap.report.looks import level_of, name_of
 from whygap.report.vega import Layer, Row, as_chart, in_pixels, layer
-from whygap.verdict.overfitting import is_harmful
 
 HEIGHT = 220
 _HEADROOM = 26  # pixels above the bands, for the name of the mark
@@ -152,7 +151,7 @@ def _key(colour: str) -> list[Layer]:
 def _said(verdict: Verdict, rows: Sequence[Row]) -> tuple[str, list[str]]:
     """Say the point of the picture by counting: no more than the looks bear."""
     looks, since = verdict.overfitting.looks, verdict.overfitting.since_epoch
-    count = sum(is_harmful(look, verdict.score) for look in looks)
+    count = sum(look.overfits for look in looks)
     if since is not None and count < len(looks):
         title = f"Overfitting shows since epoch {since}"
     elif len(looks) == 1:

@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 
 from whygap.estimate import reach
-from whygap.records import EpochGap, Look, Overfitting, OverfittingState, Score, Term, bounds
+from whygap.records import EpochGap, Look, Overfitting, OverfittingState, Term, bounds
+
+WORTH = 0.1
+"""Overfitting is said from this share of the validation score on; of accuracy, of its errors."""
 
 PRECISE_ENOUGH = 0.25
 """"No" is said only where the interval rules out harm above this share of the validation score; else it can't be told."""
@@ -32,7 +35,7 @@ def judge_overfitting(gaps: Sequence[EpochGap]) -> Overfitting:
     sign = -1.0 if gaps[0].score.higher_is_better else 1.0  # how much worse unseen examples score, whatever the score
     since: int | None = None
     for look in looks:
-        if is_harmful(look, gaps[0].score):
+        if look.overfits:
             since = look.epoch if since is None else since
         elif look.estimate.reliable:
             since = None
@@ -53,13 +56,17 @@ def judge_overfitting(gaps: Sequence[EpochGap]) -> Overfitting:
     valid = next(g.valid_reported for g in reversed(gaps) if g.epoch == last.epoch)
     if max(sign * e.low, sign * e.high) > PRECISE_ENOUGH * abs(valid or 0.0):
         return answer("cannot_tell", f"{unknown}: the interval is too wide; score more {unseen} examples. {shown}.")
+    if min(sign * last.low, sign * last.high) > 0.0:
+        text = f"It does not overfit: training examples score better than {unseen} ones by too little to matter. {shown}."
+        return answer("no", text)
     text = f"It does not overfit: training examples score no better than {unseen} ones, but for chance. {shown}"
     return answer("no", f"{text}{', which chance gives' if min(sign * e.low, sign * e.high) > 0.0 else ''}.")
 
 
-def is_harmful(look: Look, score: Score) -> bool:
-    """Return whether unseen examples score worse in this epoch, beyond what all looks together give by chance."""
-    return look.estimate.reliable and (look.high < 0.0 if score.higher_is_better else look.low > 0.0)
+def _worth(gap: EpochGap) -> float:
+    """Return how much worse unseen examples must score: a single visit leaves a trace too, on examples never seen again."""
+    valid = gap.valid_reported or 0.0
+    return WORTH * (1.0 - valid if gap.score.higher_is_better and 0.0 <= valid <= 1.0 else abs(valid))
 
 
 def _measured(gaps: Sequence[EpochGap]) -> Iterator[tuple[EpochGap, Term]]:
@@ -73,4 +80,6 @@ def _measured(gaps: Sequence[EpochGap]) -> Iterator[tuple[EpochGap, Term]]:
 def _look(gap: EpochGap, term: Term, k: int) -> Look:
     e = term.estimate
     below, above = reach(1.0 - (1.0 - e.level) * 6.0 / (math.pi * k) ** 2, e.df, e.skew) if e.se > 0.0 else (0.0, 0.0)
-    return Look(epoch=gap.epoch, cause=term.cause, estimate=e, low=e.value - below * e.se, high=e.value + above * e.se)
+    low, high = e.value - below * e.se, e.value + above * e.se
+    least = -high if gap.score.higher_is_better else low
+    return Look(epoch=gap.epoch, cause=term.cause, estimate=e, low=low, high=high, overfits=e.reliable and least > _worth(gap))
