@@ -69,6 +69,7 @@ def why_two_intervals(looks: Sequence[Look]) -> str:
         return ""
     return (
         "Who looks after every epoch gives chance a new try each time, so an epoch counts as overfitting only if the wider "
-        f"interval lies above a tenth of the validation score, of accuracy above a tenth of its errors: all {len(looks)} of the wider ones hold together at {level_of(looks)}, the narrower ones "
+        "interval lies above a tenth of the validation score, of accuracy above a tenth of its errors: "
+        f"all {len(looks)} of the wider ones hold together at {level_of(looks)}, the narrower ones "
         "each for its own epoch only."
     )
