@@ -163,8 +163,8 @@ class Steps:
             return False
         if log.plan.looks is None or log.plan.batches is None:
             return True
-        # In a first epoch the programs may not be compiled yet; to look only from then on would favour later visits. A short last
-        # batch would want a program of its own.
+        # In a first epoch the programs may not be compiled yet; to look only from then on would favour later visits. A short
+        # last batch would want a program of its own.
         is_common = log.rows[-1] == self.size
         return self._session.ledger.epoch > 1 and is_common and log.rng.random() * log.plan.batches < log.plan.looks
 
