@@ -162,7 +162,7 @@ class TestInPart:
     def test_few_looks_are_told(self):
         _, parts = split(Epoch(7).observe(16, looked=3), "averaging")
         for e in parts.values():
-            assert (e.reliable, "looked at after 3 updates only" in e.why) == (False, True)
+            assert (e.reliable, "3 sampled" in e.why) == (False, True)
         _, parts = split(Epoch(7).observe(16, looked=5), "averaging")
         assert all(e.reliable for e in parts.values())
 

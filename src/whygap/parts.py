@@ -7,7 +7,7 @@ import numpy as np
 from whygap.estimate import Design, Moments, draw_design, is_usable
 from whygap.observation import Array, Ints, Observation, Sample, Visits
 from whygap.records import Cause, Estimate, RungName, Term
-from whygap.rungs import Error, Level, Rungs, estimate_with
+from whygap.rungs import Error, Level, Rungs, Sampling, estimate_with
 
 OWN_UPDATE, TIME_LAG = "own update", "time lag"
 
@@ -68,15 +68,14 @@ def _split_averaging(term: Estimate, o: Observation, rungs: Rungs) -> tuple[Term
     repeats = s.on_rung["end_weights"].shape[0]
     # looked at once, not `repeats` times
     noise = {f"{name}, after the update": _times(error, repeats) for name, error in masks.items()}
-    doubt = "" if looked.size >= 5 or design.is_whole else f"looked at after {looked.size} updates only"
-    own = Error(design.error(change), doubt, is_sampling=not design.is_whole)
+    own = Sampling(design).error_of_mean(change)
     value = design.mean(change)
     own_update = estimate_with(value, ({} if design.is_whole else {"batches": own}) | noise, level=o.level, n=change.size)
     end, start = rungs.levels["end_weights"].each, None if "reduction" in o.absent else rungs.levels["visited"].each
     assert end is not None
     end = end if start is None else end - start
     rest = _error_of_rest(rungs.sampling.design, end, design, change, looked)
-    lag_errors = {} if rungs.sampling.is_whole and design.is_whole else {"batches": Error(rest, doubt, is_sampling=True)}
+    lag_errors = {} if rungs.sampling.is_whole and design.is_whole else {"batches": Error(rest, own.doubt, is_sampling=True)}
     time_lag = estimate_with(term.value - value, lag_errors | masks | noise, level=o.level, n=term.n)
     return (
         Term(cause="averaging", name=TIME_LAG, estimate=time_lag),

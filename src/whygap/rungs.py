@@ -312,7 +312,8 @@ def _add_valid(rungs: Rungs, o: Observation) -> None:
         rungs.levels["valid"] = _valid_level(v, draw)
     if "valid_reported" in rungs.lost:
         return
-    last = replace(rungs.levels["valid_reported"], errors={VALIDATION_DRAW: draw}, n=v.score.size if v else 0)
+    n = rungs.levels["valid"].n if "valid" in rungs.levels else 0
+    last = replace(rungs.levels["valid_reported"], errors={VALIDATION_DRAW: draw}, n=n)
     rungs.levels["valid_reported"] = last
     penalty = 0.0 if v is None or v.penalty is None else v.penalty
     if not is_usable(penalty):

@@ -85,9 +85,12 @@ def test_time_within_time_is_booked_once():
     assert ledger.charged_s == 11.0  # without the user's own validation
 
 
-@pytest.mark.parametrize("share", [0.005, 0.02, 0.2])
-@pytest.mark.parametrize("row", [1e-7, 2e-6, 4e-6])  # of dearer ones the fewest alone are more than 0.005
+@pytest.mark.parametrize(
+    ("share", "row"),
+    [(0.005, 1e-7), (0.005, 4e-6), (0.02, 1e-7), (0.02, 4e-6), (0.02, 3e-5), (0.2, 1e-7), (0.2, 4e-6), (0.2, 3e-5)],
+)
 def test_the_share_is_kept(share, row):
+    """Where the fewest rows cost less than it: `test_never_below_the_floor` has the others."""
     world = watched(share, row=row)
     for _ in range(40):
         world.epoch()

@@ -134,6 +134,7 @@ def build_observation(
     valid: ValidSide | None,
     fresh: ValidSide | None,
     method: Method,
+    bounds: tuple[float, float] | None = None,
 ) -> Observation:
     """Put one score's part of an epoch into the arrays that the ladder takes; times and counts are filled in by `Session`."""
     name = score.name
@@ -159,6 +160,7 @@ def build_observation(
         not_measured=reported.not_measured,
         notes=reported.notes,
         method=method,
+        bounds=bounds,
     )
 
 

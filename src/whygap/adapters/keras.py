@@ -273,9 +273,18 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         for name in names:
             reported = self._reported(name, steps, log, told, valid)
             reported.not_measured |= not_measured
-            score = Score(name=name, higher_is_better=is_higher_better(name))
+            is_accuracy = is_higher_better(name)
             observations.append(
-                build_observation(score, log, reported, sampled=sampled, valid=valid, fresh=fresh, method=session.method(name))
+                build_observation(
+                    Score(name=name, higher_is_better=is_accuracy),
+                    log,
+                    reported,
+                    sampled=sampled,
+                    valid=valid,
+                    fresh=fresh,
+                    method=session.method(name),
+                    bounds=(0.0, 1.0) if is_accuracy else None,
+                )
             )
         return observations, scorer.n_scored + steps.n_scored
 

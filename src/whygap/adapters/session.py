@@ -31,7 +31,7 @@ from whygap.verdict import judge
 SAVING = "keeping the run in the store"
 
 SETTLED = 4
-"""After so many epochs the estimators are compared in every fourth only."""
+"""After so many epochs the estimators are compared only in every so-manieth: how good they are changes slowly by then."""
 
 StorePath = str | os.PathLike[str] | None | bool
 
@@ -183,9 +183,7 @@ class Session:
                 gaps.append(build_epoch_gap(o, rungs))
                 useful.append(count_useful(o, rungs))
                 compared = self._compared.setdefault(o.score.name, [])
-                if (
-                    len(compared) < SETTLED or o.epoch % SETTLED == 0
-                ):  # what they are like changes slowly, and costs a millisecond
+                if len(compared) < SETTLED or o.epoch % SETTLED == 0:
                     compared.append(compare_methods(o, rungs))
             if not gaps or gaps[-1].score != o.score:
                 why = self.run.problems[-1].text

@@ -22,7 +22,7 @@ from whygap.adapters.session import Session, StorePath
 from whygap.adapters.torch_batch import Forward, count_rows, default_forward, length_of
 from whygap.adapters.torch_reported import Number, Reduction, Reporting, kept_number, numbers_of
 from whygap.adapters.torch_rungs import Scoring, Weights, clean_view, score_rungs
-from whygap.adapters.torch_scores import PerExample, more_scores, per_example
+from whygap.adapters.torch_scores import PerExample, accuracy, more_scores, per_example
 from whygap.adapters.torch_state import BATCH_NORM, has_active, modes_of, preserved_module, preserved_random_state, seed_masks
 from whygap.adapters.torch_valid import Split, ValidationWatch, is_told_plain_mean, reusable
 from whygap.adapters.torch_visits import Onlooker, Visit
@@ -36,6 +36,7 @@ CHECKS = 4
 """Visits of the first epoch at which inputs and recorded numbers are checked; it is one in epochs 2, 4, 8, 16 and so on."""
 
 NO_PENALTY = 0.0
+"""What `record` has for a penalty where none was given, told by its identity."""
 
 
 class Meter:
@@ -413,9 +414,17 @@ class Meter:
             told = valid.get(score.name, self._reporting.valid(score.name, self._watch, valid_side))
             reported = self._reporting.train(score.name, log, recorded, told=train.get(score.name), valid=told)
             reported.not_measured = not_measured
-            method = self._session.method(score.name)
             observations.append(
-                build_observation(score, log, reported, sampled=sampled, valid=valid_side, fresh=fresh_side, method=method)
+                build_observation(
+                    score,
+                    log,
+                    reported,
+                    sampled=sampled,
+                    valid=valid_side,
+                    fresh=fresh_side,
+                    method=self._session.method(score.name),
+                    bounds=(0.0, 1.0) if self._functions[score.name] is accuracy else None,
+                )
             )
         evaluations += sum(len(side.scores["loss"]) for side in (valid_side, fresh_side) if side is not None)
         return observations, evaluations
