@@ -11,13 +11,14 @@ SRC = Path(__file__).parents[2] / "src" / "whygap"
 ORDER = (
     "errors", "records", "estimate", "observation", "rungs", "choice", "parts", "ladder", "process", "store_file", "store",
     "verdict", "report",
-    "adapters", "demo", "cli",
+    "logs", "adapters", "demo", "cli",
 )  # fmt: skip
 """From low to high; a room may import itself and what stands before it."""
 
 MAY_IMPORT = {
     "estimate": {"errors", "records", "estimate"},
     "process": {"errors", "records", "process"},
+    "logs": {"errors", "records", "estimate", "logs"},
 }
 MUST_NOT_IMPORT = {
     "verdict": {"store", "store_file", "report"},
