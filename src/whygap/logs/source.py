@@ -52,7 +52,13 @@ class Source:
         return bool(self.head) and odd <= len(self.head) // 20 and b"\0" not in self.head
 
     def chunks(self) -> Iterator[str]:
-        """Yield the text in pieces, decoded as UTF-8 (or UTF-16 with its mark); what isn't valid becomes a replacement mark."""
+        """Yield the text in pieces, decoded as UTF-8 (or UTF-16 with its mark); what isn't valid becomes a replacement mark.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        """
         is_wide = self.head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         encoding = "utf-16" if is_wide else "utf-8-sig"
         try:
