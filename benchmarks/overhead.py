@@ -47,6 +47,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -54,7 +55,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from scipy.stats import binom
 
-from overhead_cases import ARMS, CELLS, FULL, QUICK, Arm, Case, Trained, Width, draw_images
+from overhead_cases import ARMS, CELLS, FULL, QUICK, Arm, Case, Stopwatch, Trained, Training, Width, draw_images, train_in_turns
 
 WARM_UP_ROWS = 4 * 128
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -70,7 +71,7 @@ OTHERS: tuple[Arm, ...] = ("whygap", "re-evaluation")
 class Trainings(Protocol):
     """What both frameworks offer."""
 
-    def train(self, arm: Arm, *, seed: int, epochs: int, store: Path) -> Trained: ...
+    def train(self, arm: Arm, stopwatch: Stopwatch, *, seed: int, epochs: int, store: Path) -> Training: ...
 
     def widths(self, *, seed: int, epochs: int, store: Path) -> list[Width]: ...
 
@@ -104,13 +105,13 @@ def measure(cell: str, case: Case, *, rounds: int, seed: int) -> dict[str, Any]:
     warm_up = load(cell, Case(n_train=WARM_UP_ROWS, n_valid=WARM_UP_ROWS, epochs=1), seed)
     trainings, timed = load(cell, case, seed), list[dict[Arm, Trained]]()
     with tempfile.TemporaryDirectory() as folder:
-        for arm in ARMS:
-            warm_up.train(arm, seed=seed, epochs=1, store=Path(folder) / "warm_up.db")
+        train_in_turns(
+            {arm: partial(warm_up.train, arm, seed=seed, epochs=1, store=Path(folder) / "warm_up.db") for arm in ARMS}
+        )
         for i in range(rounds):
-            found: dict[Arm, Trained] = {}
-            for arm in (*ARMS[i % 3 :], *ARMS[: i % 3]):
-                gc.collect()
-                found[arm] = trainings.train(arm, seed=seed + i, epochs=case.epochs, store=Path(folder) / f"{i}.db")
+            gc.collect()
+            of_round = {"seed": seed + i, "epochs": case.epochs, "store": Path(folder) / f"{i}.db"}
+            found = train_in_turns({arm: partial(trainings.train, arm, **of_round) for arm in ARMS})
             timed.append(found)
             seconds = "  ".join(f"{arm} {found[arm].wall_s:.2f} s" for arm in ARMS)
             is_same = len({t.weights for t in found.values()}) == 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -16,6 +17,9 @@ from whygap.records import EpochGap, Run
 
 Arm = Literal["without", "whygap", "re-evaluation"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
+
+TURN_S = 0.1
+"""A turn: so short that the machine is the same for all who take turns, so long that changing turns costs nothing."""
 
 BATCH = 128
 SIDE = 28
@@ -122,14 +126,34 @@ class Trained:
 
 
 class Stopwatch:
-    """Reads both clocks: when it is made, at the end of every epoch, and at the end of the training."""
+    """Reads both clocks at the end of every epoch and of the training; it runs only while its training has the turn."""
 
     def __init__(self) -> None:
-        self._read = [(time.perf_counter(), time.process_time())]
+        self._ran = (0.0, 0.0)
+        self._since: tuple[float, float] | None = None
+        self._read = [self._ran]
+
+    def resume(self) -> None:
+        """The training's turn begins."""
+        self._since = time.perf_counter(), time.process_time()
+
+    def pause(self) -> None:
+        """The training's turn is over."""
+        self._ran, self._since = self._now(), None
+
+    def is_long(self) -> bool:
+        """Return whether the turn has lasted for `TURN_S`."""
+        return self._since is not None and time.perf_counter() - self._since[0] > TURN_S
 
     def read(self) -> None:
         """Note that an epoch, or in the end the training, is over."""
-        self._read.append((time.perf_counter(), time.process_time()))
+        self._read.append(self._now())
+
+    def _now(self) -> tuple[float, float]:
+        if self._since is None:
+            return self._ran
+        wall, cpu = self._since
+        return self._ran[0] + time.perf_counter() - wall, self._ran[1] + time.process_time() - cpu
 
     def trained(self, weights: str, run: Run | None) -> Trained:
         """Put what was timed beside what whygap's run says of itself."""
@@ -146,6 +170,33 @@ class Stopwatch:
             evaluations=[e.evaluations for e in epochs],
             problems=[] if run is None else [p.text for p in run.problems],
         )
+
+
+Training = Generator[None, None, Trained]
+"""A training that gives up its turn from time to time."""
+
+
+def train_in_turns(trainings: Mapping[Arm, Callable[[Stopwatch], Training]]) -> dict[Arm, Trained]:
+    """Run several trainings side by side, each for `TURN_S` or up to the end of an epoch at a time, in an order that rotates.
+
+    What the machine does in these seconds, all of them have alike.
+    """
+    watches = {arm: Stopwatch() for arm in trainings}
+    running = {arm: begin(watches[arm]) for arm, begin in trainings.items()}
+    trained: dict[Arm, Trained] = {}
+    for turn in count():
+        arms = list(running)
+        for arm in (*arms[turn % len(arms) :], *arms[: turn % len(arms)]):
+            watches[arm].resume()
+            try:
+                next(running[arm])
+            except StopIteration as end:
+                trained[arm] = end.value
+            watches[arm].pause()
+        running = {arm: training for arm, training in running.items() if arm not in trained}
+        if not running:
+            return trained
+    raise AssertionError
 
 
 @dataclass(frozen=True)

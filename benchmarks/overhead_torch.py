@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from overhead_cases import BATCH, N_CLASSES, SIDE, Arm, Images, Stopwatch, Trained, Width, width
+from overhead_cases import BATCH, N_CLASSES, SIDE, Arm, Images, Stopwatch, Training, Width, train_in_turns, width
 from whygap.adapters.torch import Meter
 from whygap.records import EpochGap
 
@@ -63,6 +64,15 @@ def build(model: str) -> nn.Module:
     return nn.Sequential(nn.Unflatten(1, (1, SIDE)), *convolutions, *head)
 
 
+def in_turn(meter: Meter | None) -> Iterator[None]:
+    """Give up the turn; afterwards the global generator is as it was, and the time in between no time of the training."""
+    state, began = torch.get_rng_state(), time.perf_counter()
+    yield
+    torch.set_rng_state(state)
+    if meter is not None:
+        meter._ledger._began += time.perf_counter() - began
+
+
 def mean_loss(model: nn.Module, criterion: nn.Module, batches: Pairs) -> float:
     """Return the mean loss over the examples, in eval mode: a user's validation loop."""
     model.eval()
@@ -91,13 +101,19 @@ class TorchTrainings:
         self._valid = Loader(torch.from_numpy(data.x_valid), torch.from_numpy(data.y_valid))
 
     def train(
-        self, arm: Arm, *, seed: int, epochs: int, store: Path, watch: Callable[[nn.Module, EpochGap], None] | None = None
-    ) -> Trained:
+        self,
+        arm: Arm,
+        stopwatch: Stopwatch,
+        *,
+        seed: int,
+        epochs: int,
+        store: Path,
+        watch: Callable[[nn.Module, EpochGap], None] | None = None,
+    ) -> Training:
         """Train anew and time all of it; `watch` sees the model and the gap at the end of every epoch of the whygap arm."""
         torch.manual_seed(seed)
         train_loader = Loader(self._x, self._y, torch.Generator().manual_seed(seed))
         train_in_order = Loader(self._x, self._y)
-        stopwatch = Stopwatch()
         model, criterion = build(self._model), nn.CrossEntropyLoss()
         optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
         meter = Meter(model, nn.CrossEntropyLoss(), valid=self._valid, store=store) if arm == "whygap" else None
@@ -112,6 +128,8 @@ class TorchTrainings:
                 total += loss.item() * len(y)  # the training loss that a user prints
                 if meter is not None:
                     meter.record(loss)
+                if stopwatch.is_long():
+                    yield from in_turn(meter)
             mean_loss(model, criterion, self._valid if meter is None else meter.validate(self._valid))
             if arm == "re-evaluation":
                 mean_loss(model, criterion, train_in_order)
@@ -120,6 +138,7 @@ class TorchTrainings:
                 if watch is not None:
                     watch(model, gap)
             stopwatch.read()
+            yield from in_turn(meter)
         if meter is not None:
             meter.close()
         stopwatch.read()
@@ -135,5 +154,7 @@ class TorchTrainings:
                 losses = torch.cat([each(model(x), y) for x, y in self._valid])
             found.append(width(gap, losses.numpy()))
 
-        self.train("whygap", seed=seed, epochs=epochs, store=store, watch=watch)
+        train_in_turns(
+            {"whygap": lambda stopwatch: self.train("whygap", stopwatch, seed=seed, epochs=epochs, store=store, watch=watch)}
+        )
         return found

@@ -14,12 +14,15 @@ Account = Literal["visits", "looks", "rows", "few", "rest", "validation"]
 """Where time goes: seeing a sampled visit, scoring it again after its step, scoring a row on all rungs, scoring one on only a
 few of them, all the rest, and what is the user's own validation."""
 
-FEWEST_ROWS = 256
+FEWEST_ROWS = 128
 FEWEST_BATCHES = 8
 """A sample never has less than this, whatever it costs: below it an interval can't be had."""
 
 MOST_BATCHES = 64
 """More batches than this gain nothing: rows of different batches differ no more than rows of one batch."""
+
+WORTH_A_VISIT = 8
+"""Rows that are to be had of each sampled batch: of fewer, sampling it costs more than it tells."""
 
 FIRST_ROWS = 512
 """Rows held in a first epoch, of which it isn't known yet how long it takes."""
@@ -30,10 +33,10 @@ DEAR = 4
 HORIZON = 10
 """Epochs over which a debt, or a surplus, is evened out."""
 
-UNLIMITED = 10**6
+RECENT = 3
+"""Epochs by which it is told how long the next one will train, and what things cost."""
 
-MEMORY = 0.5
-"""Weight of the latest epoch in what a thing is expected to cost."""
+UNLIMITED = 10**6
 
 
 class Plan(NamedTuple):
@@ -94,9 +97,10 @@ class Ledger:
         self.epoch = 0
         self.trained_s = 0.0  # of all closed epochs
         self.charged_s = 0.0
-        self._unit_s: dict[Account, float] = {}  # what one unit of an account is expected to cost
+        self._paid_s: dict[Account, list[float]] = {}  # for a unit of an account, in the latest epochs that had any
+        self._unit_s: dict[Account, float] = {}  # what one is expected to cost
         self._training_s = 0.0  # of this epoch, once its training has ended
-        self._expected_s = 0.0  # of an epoch's training
+        self._latest_s: list[float] = []  # of the latest epochs' training
         self._rows = 0  # trained on in this epoch
         self._last_rows = 0  # the last epoch in which rows were scored on all rungs
         self._inner = 0.0
@@ -105,6 +109,14 @@ class Ledger:
     @property
     def is_exact(self) -> bool:
         return self.budget == "exact"
+
+    @property
+    def _expected_s(self) -> float:
+        """How long an epoch is expected to train, 0 where that isn't known: the quickest of the latest ones.
+
+        A machine that was busy for a while tells nothing of how long the next epoch will take.
+        """
+        return min(self._latest_s, default=0.0)
 
     @property
     def spent_s(self) -> float:
@@ -163,6 +175,8 @@ class Ledger:
         each = self._unit_s.get("rows", self._guess())
         batches = self._affordable("visits", free if is_whole else free / 3, rows * each if is_whole else 0.0)
         if not is_whole:
+            if each > 0.0:
+                batches = min(batches, max(FEWEST_BATCHES, int(max(0.0, free) / each) // WORTH_A_VISIT))
             free -= min(batches, MOST_BATCHES) * self._unit_s.get("visits", 0.0)
         wanted = int(max(0.0, free) / each) if each > 0.0 and not is_whole else batches * rows
         wanted = min(wanted, batches * rows, wanted if self.useful is None else self.useful)
@@ -181,6 +195,10 @@ class Ledger:
         each = self._unit_s.get("rows", self._guess())
         allowed = int(max(0.0, free) / each) if each > 0.0 else held
         return min(held, max(FEWEST_ROWS, allowed))
+
+    def rows_within(self, seconds: float) -> int:
+        """Return how many rows are scored in a time, as far as it's known; else as many as anybody could want."""
+        return self._affordable("rows", seconds)
 
     def is_due(self, rows: int) -> bool:
         """Return whether `rows` rows can be scored on all rungs, where that can't be done with fewer.
@@ -204,10 +222,14 @@ class Ledger:
         return int(min(UNLIMITED, max(0.0, seconds) / each)) if each > 0.0 else UNLIMITED
 
     def _allowance(self, training_s: float) -> float:
-        """Return the seconds that an epoch may cost: its own share, and its part in evening out what went before."""
+        """Return the seconds that an epoch may cost: its own share, and its part in evening out what went before.
+
+        A surplus is no licence, as when an epoch took long because the machine was busy: twice the share is the most.
+        """
         assert isinstance(self.budget, float)
         left = HORIZON if self.epochs is None else max(1, min(HORIZON, self.epochs - self.epoch + 1))
-        return self.budget * training_s + (self.budget * self.trained_s - self.charged_s) / left
+        own, before = self.budget * training_s, (self.budget * self.trained_s - self.charged_s) / left
+        return own + min(own, before)
 
     def _charged(self) -> float:
         """What users validate with is their own validation, even where it is we who run it."""
@@ -228,13 +250,10 @@ class Ledger:
         self._units["rest"] = self.epoch > 1  # the first time it also opens files and warms up
         for account, units in self._units.items():
             if units:
-                self._unit_s[account] = _smoothed(self._unit_s.get(account), self._spent[account] / units)
+                paid = self._paid_s[account] = [*self._paid_s.get(account, ()), self._spent[account] / units][-RECENT:]
+                self._unit_s[account] = sorted(paid)[len(paid) // 2]
         if self._training_s:
-            self._expected_s = _smoothed(self._expected_s or None, self._training_s)
-
-
-def _smoothed(old: float | None, new: float) -> float:
-    return new if old is None else old + MEMORY * (new - old)
+            self._latest_s = [*self._latest_s, self._training_s][-RECENT:]
 
 
 def _laid_out(wanted: int, most: int, looks: int, *, rows: int, visits: int | None, is_whole: bool) -> Plan:

@@ -47,16 +47,27 @@ class VisitLog(Generic[H]):
         self.recorded: list[Any] = []
         # The sample must not depend on the user's random state, nor move it.
         self.rng = random.Random(f"whygap {seed} {number}")
-        self._rows_rng = np.random.default_rng(self.rng.getrandbits(64))  # of a hundred rows, ten times as fast as the other
+        self._rows_rng = np.random.default_rng(self.rng.getrandbits(64))
+        self._drawn: list[Ints] = []
         self.spread: Spread[H] = Spread(plan.batches, expected=expected, rng=self.rng)
 
-    def draw_rows(self, rows: int) -> list[int] | None:
+    @property
+    def is_checking(self) -> bool:
+        """Whether it is one of epochs 1, 2, 4, 8, ..., in which what was found out of the model before is looked at again."""
+        return self.number & (self.number - 1) == 0
+
+    def draw_rows(self, rows: int) -> Ints | None:
         """Return which of a sampled batch's rows to hold, in random order, so that the first k are a random sample too.
 
         None where all are held.
         """
         wanted = self.plan.rows
-        return None if wanted is None else self._rows_rng.permutation(rows)[:wanted].tolist()
+        if wanted is None:
+            return None
+        if not self._drawn or len(self._drawn[-1]) != rows:  # for many visits at once: amid a training each call is slow
+            of_each = np.broadcast_to(np.arange(rows), (self.plan.batches or 1, rows))
+            self._drawn = list(self._rows_rng.permuted(of_each, axis=1))
+        return self._drawn.pop()[:wanted]
 
     def drop_last(self) -> None:
         """Forget the last batch: it was taken from the loader and not trained on."""

@@ -355,33 +355,28 @@ class Meter:
 
     def _see(self, log: VisitLog[Visit], batch: Any, rows: int) -> tuple[Visit, Any]:
         """Hold a sampled batch, and have the model's next output noted: that is its visit."""
-        n_checks = CHECKS if self._number == 1 else int(self._number & (self._number - 1) == 0)
-        is_checked = self._n_sampled < n_checks or self._is_looked_at(log, self._n_sampled)
+        n_checks = CHECKS if self._number == 1 else int(log.is_checking)
+        order, batches = self._n_sampled, log.plan.batches
+        is_looked_at = batches is None or order % batches in self._looks
         wanted = None if self._is_whole else log.draw_rows(rows)
-        visit = self._onlooker.hold(batch, rows, wanted, is_checked=is_checked)
+        visit = self._onlooker.hold(batch, rows, wanted, is_checked=order < n_checks or is_looked_at, is_looked_at=is_looked_at)
         log.spread.keep(visit)
         self._n_sampled += 1
         return visit, self._onlooker.watch(visit, batch)
 
     def _after_step(self, visit: Visit) -> None:
         """Look at a sampled visit again, now that its own step has been taken."""
-        log, order = self._log, self._n_sampled - 1
-        assert log is not None
-        seed = self._seed + 1000 * self._number + order
+        seed = self._seed + 1000 * self._number + self._n_sampled - 1
         if visit.wanted is not None and self._are_rows_alone is None and not self._is_whole:
             with self._session.shield("comparing examples alone and among others"):
-                self._are_rows_alone = self._onlooker.are_rows_alone(visit, visit.wanted, seed)
+                self._are_rows_alone = self._onlooker.are_rows_alone(visit, seed)
                 self._is_whole = not self._are_rows_alone
-        if self._is_looked_at(log, order):
+        if visit.is_looked_at:
             with self._session.shield("scoring after a step", account="looks", units=1):
                 self._onlooker.look_after_step(visit, seed)
         if visit.wanted is not None and not self._is_whole:
             with self._session.shield("looking after a step", is_light=True, account="visits"):
                 visit.pick(visit.wanted)
-
-    def _is_looked_at(self, log: VisitLog[Visit], order: int) -> bool:
-        """Return whether the sampled visit of this order is to be scored again right after its step."""
-        return log.plan.batches is None or order % log.plan.batches in self._looks
 
     # ------------------------------------------------------------------ end of the epoch
 

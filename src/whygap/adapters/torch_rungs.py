@@ -14,7 +14,7 @@ from whygap.adapters.budget import Account, Ledger
 from whygap.adapters.epoch import REPEATS, Sampled, VisitLog
 from whygap.adapters.torch_batch import count_rows, has_rows, in_chunks
 from whygap.adapters.torch_scores import Functions, concatenated, score_all, score_seen
-from whygap.adapters.torch_state import BATCH_NORM, DROPOUT, has_active, other_weights, preserved_module, set_modes
+from whygap.adapters.torch_state import BATCH_NORM, DROPOUT, Types, has_active, other_weights, preserved_module, set_modes
 from whygap.adapters.torch_visits import Onlooker, Visit
 from whygap.errors import InputError
 from whygap.observation import Array
@@ -22,6 +22,9 @@ from whygap.records import Cause
 
 CHECKED_ROWS = 64
 """Rows that are scored both ways to see whether a mode makes any difference."""
+
+CHUNK_S = 2e-3
+"""Seconds for which a chunk of rows should keep the model busy."""
 
 LARGE_PART = 0.05
 """A sample of more than this part of the epoch's rows is scored twice in train mode: its masks then are a noise of their own,
@@ -123,7 +126,7 @@ def score_rungs(scoring: Scoring, log: VisitLog[Visit], *, is_whole: bool) -> tu
     _add_visited(sampled, scoring, visits)
     account: Account = "rows" if is_due else "few"
     ledger.spend(account, 0.0, n)
-    passes = _Passes(scoring, visits, account, is_whole=is_whole and is_due)
+    passes = _Passes(scoring, visits, account, is_whole=is_whole and is_due, is_checking=log.is_checking)
     passes.score_eval_side(sampled)
     if is_due:
         passes.score_train_side(sampled, repeats=REPEATS if n > LARGE_PART * sum(log.rows) else 1)
@@ -136,7 +139,7 @@ def _cut(visits: Sequence[Visit], log: VisitLog[Visit], allowed: int) -> None:
     for visit in visits:
         if has_rows(visit.batch, visit.n) and visit.n > each:
             if visit.index is None:
-                visit.pick(log.rng.sample(range(visit.n), each))
+                visit.pick(np.asarray(log.rng.sample(range(visit.n), each)))
             else:
                 visit.keep_first(each)
 
@@ -173,15 +176,20 @@ def _after(sampled: Sampled, visits: Sequence[Visit], name: str) -> Array:
 class _Passes:
     """Passes over the sampled rows, each giving scores of shape (n,) by name."""
 
-    def __init__(self, scoring: Scoring, visits: Sequence[Visit], account: Account, *, is_whole: bool) -> None:
+    def __init__(
+        self, scoring: Scoring, visits: Sequence[Visit], account: Account, *, is_whole: bool, is_checking: bool
+    ) -> None:
         self._s = scoring
+        self._is_checking = is_checking
         self._account = account
         batches = [v.batch for v in visits]
         if is_whole or scoring.ledger.is_exact:
             self._chunks = batches
         else:
-            # two batches at a time: without gradients they take no more memory than one in training
-            self._chunks = in_chunks(batches, 2 * max(v.rows for v in visits), first=CHECKED_ROWS)
+            # two batches at a time, as without gradients they take no more memory than one in training; fewer rows where
+            # these take long: their activations are then more than a processor's cache holds
+            size = min(2 * max(v.rows for v in visits), max(CHECKED_ROWS, scoring.ledger.rows_within(CHUNK_S)))
+            self._chunks = in_chunks(batches, size, first=CHECKED_ROWS)
         self.n_scored = 0
 
     def score_eval_side(self, sampled: Sampled) -> None:
@@ -217,19 +225,27 @@ class _Passes:
             is_all = self._is_same(DROPOUT, in_eval)
             sampled.on_rung["without_dropout"] = in_eval if is_all else self._in_train(DROPOUT, repeats)
 
-    def _in_train(self, in_eval: tuple[type, ...], repeats: int) -> dict[str, Array]:
+    def _in_train(self, in_eval: Types, repeats: int) -> dict[str, Array]:
         set_modes(self._s.model, self._s.onlooker.modes, in_eval=in_eval)
         passes = [self._score(self._chunks) for _ in range(repeats)]
         return {name: np.stack([one[name] for one in passes]) for name in passes[0]}
 
-    def _is_same(self, in_eval: tuple[type, ...], expected: Mapping[str, Array]) -> bool:
+    def _is_same(self, in_eval: Types, expected: Mapping[str, Array]) -> bool:
         """Return whether train mode, but for some types, gives what was expected to the last bit.
 
-        Judged by the first chunk; in an exact pass by all rows.
+        Judged by the first chunk, and in some epochs only while the modules' modes stay what they were; in an exact pass by all
+        rows. Where a type is at work that is known to make a difference, nothing is scored to see it.
         """
-        set_modes(self._s.model, self._s.onlooker.modes, in_eval=in_eval)
-        train = self._score(self._chunks if self._s.ledger.is_exact else self._chunks[:1])
-        return all(np.array_equal(values, expected[name][0, : len(values)], equal_nan=True) for name, values in train.items())
+        onlooker, is_exact = self._s.onlooker, self._s.ledger.is_exact
+        at_work = tuple(t for t in DROPOUT + BATCH_NORM if t not in in_eval)
+        if not is_exact and has_active(onlooker.modes, at_work):
+            return False
+        if is_exact or self._is_checking or onlooker.same.get(in_eval, (None, False))[0] != onlooker.modes:
+            set_modes(self._s.model, onlooker.modes, in_eval=in_eval)
+            train = self._score(self._chunks if is_exact else self._chunks[:1])
+            is_same = all(np.array_equal(v, expected[name][0, : len(v)], equal_nan=True) for name, v in train.items())
+            onlooker.same[in_eval] = onlooker.modes, is_same
+        return onlooker.same[in_eval][1]
 
     def _score(self, chunks: Sequence[Any], functions: Functions | None = None, model: Any = None) -> dict[str, Array]:
         # what a few rows cost says nothing about what many would

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from whygap.adapters.torch_batch import copied, has_rows, joined, leaves, mapped, picked
+from whygap.adapters.torch_batch import copied, has_rows, joined, leaves, mapped, picked, split_batch, to_device
 from whygap.errors import InputError
 from whygap.observation import Array
 
@@ -42,6 +42,15 @@ class Seen(NamedTuple):
         if index is None:
             return Seen(copied(output), copied(self.target), self.rows)
         return Seen(picked(output, index), picked(self.target, index), len(index))
+
+
+def seen_by_default(output: Any, batch: Any, rows: int) -> Seen:
+    """Put beside a model's output the target that `default_forward` finds in the batch, on the output's device."""
+    target = split_batch(batch)[1]
+    first = (
+        output if isinstance(output, torch.Tensor) else next((t for t in leaves(output) if isinstance(t, torch.Tensor)), None)
+    )
+    return Seen(output, target if first is None else to_device(target, first.device), rows)
 
 
 def per_example(loss: PerExample) -> PerExample:

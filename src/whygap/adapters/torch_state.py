@@ -112,6 +112,7 @@ def other_weights(model: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> 
 
 
 Modes = Mapping[torch.nn.Module, bool]
+Types = tuple[type, ...]
 
 
 def modes_of(model: torch.nn.Module) -> Modes:
@@ -119,7 +120,7 @@ def modes_of(model: torch.nn.Module) -> Modes:
     return {module: module.training for module in model.modules()}
 
 
-def set_modes(model: torch.nn.Module, modes: Modes, *, in_eval: type | tuple[type, ...] = ()) -> None:
+def set_modes(model: torch.nn.Module, modes: Modes, *, in_eval: Types = ()) -> None:
     """Put every submodule into the mode that it had, those of the types `in_eval` into eval mode.
 
     Each by itself: `train()` of a parent would reach the children too, and a frozen batch norm stays frozen.
@@ -128,6 +129,6 @@ def set_modes(model: torch.nn.Module, modes: Modes, *, in_eval: type | tuple[typ
         module.training = modes.get(module, True) and not isinstance(module, in_eval)
 
 
-def has_active(modes: Modes, types: type | tuple[type, ...]) -> bool:
+def has_active(modes: Modes, types: Types) -> bool:
     """Return whether a submodule of one of `types` is in train mode."""
     return any(training and isinstance(module, types) for module, training in modes.items())

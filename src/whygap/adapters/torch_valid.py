@@ -16,11 +16,9 @@ from whygap.adapters.torch_batch import (
     has_rows,
     in_chunks,
     picked,
-    split_batch,
-    to_device,
 )
 from whygap.adapters.torch_rungs import Scoring
-from whygap.adapters.torch_scores import Functions, Seen, concatenated, score_all, score_seen
+from whygap.adapters.torch_scores import Functions, Seen, concatenated, score_all, score_seen, seen_by_default
 from whygap.adapters.torch_state import BATCH_NORM, DROPOUT, has_active, modes_of, preserved_loader
 from whygap.adapters.torch_visits import Onlooker
 from whygap.errors import InputError
@@ -142,8 +140,7 @@ class ValidationWatch:
             batch, self._batch = self._batch, None
             if module.training or (not self._seen and has_active(modes_of(module), DROPOUT + BATCH_NORM)):
                 self.was_training = True
-            with torch.no_grad():
-                self._note(batch, output)
+            self._note(batch, output)
         except Exception as error:
             session.fail("watching the validation", error)
         session.ledger.spend("rest", clock() - began)
@@ -151,18 +148,16 @@ class ValidationWatch:
     def _note(self, batch: Any, output: Any) -> None:
         rows = self.rows[-1]
         if self._forward is default_forward:
-            first = next((t for t in (output,) if isinstance(t, torch.Tensor)), None)
-            target = split_batch(batch)[1]
-            seen: Seen | None = Seen(output, target if first is None else to_device(target, first.device), rows)
+            seen: Seen | None = seen_by_default(output, batch, rows)
         else:
-            with self._session.preserved():
+            with self._session.preserved(), torch.no_grad():
                 seen = self._onlooker.pair(batch, output, rows)
         if seen is None:
             return
         if seen.is_light:
             self._seen.append(seen.held())
         else:
-            with self._session.preserved():
+            with self._session.preserved(), torch.no_grad():
                 self._seen.append(score_seen(self._functions, seen))
 
 

@@ -21,15 +21,18 @@ from whygap.adapters.torch_batch import (
     has_rows,
     leaves,
     picked,
-    split_batch,
     to_device,
 )
-from whygap.adapters.torch_scores import Functions, Seen, score_seen
-from whygap.adapters.torch_state import DROPOUT, Modes, modes_of, preserved_module, seed_masks, set_modes
-from whygap.observation import Array
+from whygap.adapters.torch_scores import Functions, Seen, score_seen, seen_by_default
+from whygap.adapters.torch_state import DROPOUT, Modes, Types, modes_of, preserved_module, seed_masks, set_modes
+from whygap.observation import Array, Ints
 
 SAME = 1e-3
 """Relative difference up to which scores of an example, alone and among others, count as equal."""
+
+
+COMPANY = 16
+"""Examples among which some are scored to see whether that makes a difference."""
 
 
 @dataclass
@@ -52,11 +55,12 @@ class Visit:
     change: dict[str, float] | None = None
     told: dict[str, float] = field(default_factory=dict)
     is_checked: bool = False
-    wanted: list[int] | None = None  # rows that are to be picked from a batch that is held as a whole for its check
+    is_looked_at: bool = False
+    wanted: Ints | None = None  # rows that are to be picked from a batch that is held as a whole for its check
 
-    def pick(self, rows: list[int]) -> None:
+    def pick(self, rows: Ints) -> None:
         """Hold these rows of the whole batch and no others."""
-        self.index, self.wanted = torch.tensor(rows), None
+        self.index, self.wanted = torch.from_numpy(rows), None
         self.n = len(rows)
         self.batch = picked(self.batch, self.index)
         if self.seen is not None:
@@ -95,13 +99,16 @@ class Onlooker:
         self._functions = functions
         self._session = session
         self.modes: Modes = {}  # as they were at the first sampled visit of the epoch
+        # whether train mode, but for these types, was the same as eval mode, and the modes in which that was looked at
+        self.same: dict[Types, tuple[Modes, bool]] = {}
 
-    def hold(self, batch: Any, rows: int, wanted: list[int] | None, *, is_checked: bool) -> Visit:
+    def hold(self, batch: Any, rows: int, wanted: Ints | None, *, is_checked: bool, is_looked_at: bool = False) -> Visit:
         """Copy a batch that is about to be visited, or the `wanted` rows of it; all of it where it is checked."""
         if wanted is not None and not is_checked and has_rows(batch, rows):
-            index = torch.tensor(wanted)
+            index = torch.from_numpy(wanted)
             return Visit(picked(batch, index), rows, len(wanted), index=index)
-        return Visit(copied(batch), rows, rows, is_checked=is_checked, wanted=wanted if has_rows(batch, rows) else None)
+        wanted = wanted if has_rows(batch, rows) else None
+        return Visit(copied(batch), rows, rows, is_checked=is_checked, is_looked_at=is_looked_at, wanted=wanted)
 
     def watch(self, visit: Visit, batch: Any) -> torch.utils.hooks.RemovableHandle:
         """Have the model's next output noted: that is the visit. A second forward pass on the same batch isn't it."""
@@ -117,14 +124,14 @@ class Onlooker:
                     self._note(visit, batch, (given, named), output)
             except Exception as error:
                 session.fail("scoring a visit", error)
-            ledger.spend("visits", ledger.clock() - began)
+            ledger.spend("looks" if visit.is_looked_at else "visits", ledger.clock() - began)
 
         handle = self._model.register_forward_hook(note, with_kwargs=True)
         return handle
 
     def _note(self, visit: Visit, batch: Any, given: Any, output: Any) -> None:
         if not visit.is_checked and self._forward is default_forward:
-            seen: Seen | None = Seen(output, to_device(split_batch(batch)[1], device_of(self._model)), visit.rows)
+            seen: Seen | None = seen_by_default(output, batch, visit.rows)
         else:
             with self._session.preserved():
                 seen = self.pair(visit.batch if visit.is_checked else batch, output, visit.rows, given)
@@ -179,18 +186,20 @@ class Onlooker:
             name: float(after.mean()) - visit.told[name] for name, after in visit.after.items() if name in visit.told
         }
 
-    def are_rows_alone(self, visit: Visit, rows: list[int], seed: int) -> bool:
+    def are_rows_alone(self, visit: Visit, seed: int) -> bool:
         """Return whether an example's scores don't depend on the others in its batch, but for dropout.
 
-        They do with batch norm, and with losses that contrast the examples of a batch.
+        They do with batch norm, and with losses that contrast the examples of a batch. A few rows tell it.
         """
         if not has_rows(visit.batch, visit.rows):
             return False
+        some = cut(visit.batch, COMPANY)
+        n = -(-count_rows(some) // 4)
         with self._in_training(seed):
             set_modes(self._model, self.modes, in_eval=DROPOUT)
-            among, alone = self.score(visit.batch), self.score(picked(visit.batch, torch.tensor(rows)))
+            among, alone = self.score(some), self.score(cut(some, n))
         return all(
-            np.allclose(alone[name], values[rows], rtol=SAME, atol=SAME * float(np.abs(values).mean()), equal_nan=True)
+            np.allclose(alone[name], values[:n], rtol=SAME, atol=SAME * float(np.abs(values).mean()), equal_nan=True)
             for name, values in among.items()
         )
 
