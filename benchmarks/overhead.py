@@ -9,7 +9,10 @@ Three arms, in PyTorch and in Keras on JAX, for three models each (mlp: 60,000 t
     without         the user's own training with the user's own validation pass after every epoch
     whygap          the same with a `Meter` or a `GapCallback` at its default budget, its run kept in a store on disk
     re-evaluation   the same without whygap, with all training examples evaluated in eval mode after every epoch:
-                    a no_grad loop over tensors, or `model.evaluate` in a callback
+                    a no_grad loop over the loader, or `model.evaluate` in a callback
+
+In PyTorch batches come from a DataLoader; mlp-indexed takes them out of tensors by index, which is as fast as loading can be,
+so that whygap's share is as large as it can be.
 
 **What is inside the time.** One arm is one whole training from nothing: building the model, every epoch with its validation
 and, in the whygap arm, making the meter, opening the store, every end of an epoch and closing. For Keras that is also the
@@ -18,17 +21,18 @@ compile for themselves. Outside it: imports, examples, one warm-up of every arm,
 has more epochs than these, and what happens once weighs less in it: the columns "later" compare only the epochs from the
 second on.
 
-**How.** Every cell (framework and model) has a process of its own. There the arms take turns: a round runs all three from one
-seed, in an order that rotates from round to round, and gives one ratio per arm to the arm without; the figures are medians
-over rounds. The interval of the median is that between two order statistics; below six rounds none reaches 95 %, and the whole
-range is given with the level that it has. "CPU" compares the seconds that all threads of the process computed for; "own" is
-what the run itself says, the summed `spent_s` of its epochs over the training's time.
+**How.** Every cell (framework and model) has a process of its own. A round trains all three arms from one seed, side by side in
+turns: each trains for a tenth of a second, or up to the end of an epoch, and hands over to the next, in an order that rotates;
+its time is the sum of its turns. What the machine does meanwhile, all of them have alike. Each round gives one ratio per arm to
+the arm without; the figures are medians over rounds. The interval of the median is that between two order statistics; below six
+rounds none reaches 95 %, and the whole range is given with the level that it has. "CPU" compares the seconds that all threads
+of the process computed for; "own" is what the run itself says, the summed `spent_s` of its epochs over the training's time.
 
-Few rounds, or a machine that does something else, tell little: a framework that shares its processors waits for its own
-threads, at times for many times the training's length. `--threads 1` holds a cell to one thread on one processor, where
-frameworks don't wait for themselves and "CPU" is what a busy machine still measures well. `--quick` has so few examples that
-what whygap does per epoch weighs several times more in it, and holds every cell to one thread: it shows that the script runs,
-not what whygap costs.
+A framework that shares its processors with other programs waits for its own threads, at times for many times the training's
+length: the machine must have nothing else to do. `--threads 1` holds a cell to one thread on one processor, where frameworks
+don't wait for themselves and "CPU" is what a busy machine still measures well. `--quick` has so few examples that what whygap
+does per epoch weighs several times more in it, and holds every cell to one thread: it shows that the script runs, not what
+whygap costs.
 
 In every round the weights of the three arms must be equal to the last bit, and no run may have had a problem: otherwise the
 exit code is 1. One more training, untimed, compares from the second epoch on the half-width of the interval of the term

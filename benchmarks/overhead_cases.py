@@ -56,6 +56,7 @@ class Case:
 
 FULL = {
     "torch:mlp": Case(60_000, 10_000, 8),
+    "torch:mlp-indexed": Case(60_000, 10_000, 8),
     "torch:cnn": Case(12_000, 2_000, 4),
     "torch:lstm": Case(12_000, 2_000, 12),
     "keras:mlp": Case(60_000, 10_000, 10),
@@ -64,6 +65,7 @@ FULL = {
 }
 QUICK = {
     "torch:mlp": Case(12_000, 2_000, 4),
+    "torch:mlp-indexed": Case(12_000, 2_000, 4),
     "torch:cnn": Case(3_000, 1_000, 3),
     "torch:lstm": Case(3_000, 1_000, 4),
     "keras:mlp": Case(12_000, 2_000, 3),
