@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
+from threading import Semaphore, Thread
 from typing import Any
 
 import keras
 import numpy as np
 
-from overhead_cases import BATCH, N_CLASSES, SIDE, Arm, Images, Stopwatch, Trained, Width, width
+from overhead_cases import BATCH, N_CLASSES, SIDE, Arm, Images, Stopwatch, Trained, Training, Width, train_in_turns, width
 from whygap.adapters.keras import GapCallback
 
 
@@ -37,18 +41,24 @@ def build(model: str) -> Any:
     return built
 
 
-class EpochEnds(keras.callbacks.Callback):  # type: ignore[misc]
-    """Read the clocks when an epoch has ended. The last callback of every arm, so that it sees what those before it took."""
+class EpochEnds(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Read the clocks when an epoch has ended, and hand over. It comes last, so that it sees what the others took."""
 
-    def __init__(self, stopwatch: Stopwatch) -> None:
+    def __init__(self, stopwatch: Stopwatch, hand_over: Callable[[], None], gaps: GapCallback | None) -> None:
         super().__init__()
-        self._stopwatch = stopwatch
+        self._stopwatch, self._hand_over, self._gaps = stopwatch, hand_over, gaps
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self._gaps is not None and self._gaps._probe is not None and self._gaps._probe._programs is not None:
+            wait(self._gaps._probe._programs._compiled.values())  # what is compiled on the side is not to burden the others
         self._stopwatch.read()
+        states = random.getstate(), np.random.get_state()  # noqa: NPY002 - Keras draws the order of examples from it
+        self._hand_over()
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
 
 
-class ReEvaluation(keras.callbacks.Callback):  # type: ignore[misc]
+class ReEvaluation(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
     """Evaluate the training set after every epoch, in the way that is told everywhere."""
 
     def __init__(self, data: Images) -> None:
@@ -59,7 +69,7 @@ class ReEvaluation(keras.callbacks.Callback):  # type: ignore[misc]
         self.model.evaluate(self._data.x_train, self._data.y_train, batch_size=BATCH, verbose=0)
 
 
-class Widths(keras.callbacks.Callback):  # type: ignore[misc]
+class Widths(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
     """Compare the interval of the epoch that `gaps` has just measured with the exact validation losses."""
 
     def __init__(self, data: Images, gaps: GapCallback) -> None:
@@ -73,16 +83,54 @@ class Widths(keras.callbacks.Callback):  # type: ignore[misc]
         self.found.append(width(self._gaps.epochs[-1], losses))
 
 
+def as_training(train: Callable[[Callable[[], None]], Trained]) -> Training:
+    """Run `train(hand_over)` in a thread that runs only while it has the turn: `fit` can't be left and entered again."""
+    ours, theirs, done = Semaphore(0), Semaphore(0), Future[Trained]()
+
+    def hand_over() -> None:
+        theirs.release()
+        ours.acquire()
+
+    def run() -> None:
+        ours.acquire()
+        try:
+            done.set_result(train(hand_over))
+        except BaseException as error:
+            done.set_exception(error)
+        theirs.release()
+
+    Thread(target=run, daemon=True).start()
+    while True:
+        ours.release()
+        theirs.acquire()
+        if done.done():
+            return done.result()
+        yield
+
+
 class KerasTrainings:
     """Trainings of one model on one set of examples."""
 
     def __init__(self, model: str, data: Images) -> None:
         self._model, self._data = model, data
 
-    def train(self, arm: Arm, *, seed: int, epochs: int, store: Path, watch: Any = None) -> Trained:
+    def train(self, arm: Arm, stopwatch: Stopwatch, *, seed: int, epochs: int, store: Path, watch: Any = None) -> Training:
         """Train anew and time all of it; `watch(gaps)` gives one more callback for the whygap arm."""
+        return as_training(partial(self._fit, arm, stopwatch, seed=seed, epochs=epochs, store=store, watch=watch))
+
+    def _fit(
+        self,
+        arm: Arm,
+        stopwatch: Stopwatch,
+        hand_over: Callable[[], None],
+        *,
+        seed: int,
+        epochs: int,
+        store: Path,
+        watch: Any,
+    ) -> Trained:
         keras.utils.set_random_seed(seed)
-        data, stopwatch = self._data, Stopwatch()
+        data = self._data
         model = build(self._model)
         gaps = GapCallback(store=store, verbose=0) if arm == "whygap" else None
         callbacks: list[Any] = [] if gaps is None else [gaps]
@@ -97,7 +145,7 @@ class KerasTrainings:
             epochs=epochs,
             batch_size=BATCH,
             verbose=0,
-            callbacks=[*callbacks, EpochEnds(stopwatch)],
+            callbacks=[*callbacks, EpochEnds(stopwatch, hand_over, gaps)],
         )
         weights = model.get_weights()  # waits for the device
         stopwatch.read()
@@ -112,5 +160,5 @@ class KerasTrainings:
             made.append(Widths(self._data, gaps))
             return made[0]
 
-        self.train("whygap", seed=seed, epochs=epochs, store=store, watch=watch)
+        train_in_turns({"whygap": partial(self.train, "whygap", seed=seed, epochs=epochs, store=store, watch=watch)})
         return made[0].found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
@@ -164,7 +165,5 @@ class TorchTrainings:
                 losses = torch.cat([each(model(x), y) for x, y in self._valid])
             found.append(width(gap, losses.numpy()))
 
-        train_in_turns(
-            {"whygap": lambda stopwatch: self.train("whygap", stopwatch, seed=seed, epochs=epochs, store=store, watch=watch)}
-        )
+        train_in_turns({"whygap": partial(self.train, "whygap", seed=seed, epochs=epochs, store=store, watch=watch)})
         return found
