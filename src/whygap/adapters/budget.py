@@ -100,6 +100,7 @@ class Ledger:
         self._paid_s: dict[Account, list[float]] = {}  # for a unit of an account, in the latest epochs that had any
         self._unit_s: dict[Account, float] = {}  # what one is expected to cost
         self._training_s = 0.0  # of this epoch, once its training has ended
+        self._compiled_s = 0.0  # of that, what only a first step takes
         self._latest_s: list[float] = []  # of the latest epochs' training
         self._rows = 0  # trained on in this epoch
         self._last_rows = 0  # the last epoch in which rows were scored on all rungs
@@ -128,6 +129,10 @@ class Ledger:
         self._close()
         self._open()
         self.epoch += 1
+
+    def begin_steps(self) -> None:
+        """Note that the first step of a run has been taken: what it was compiled in is no part of what later epochs take."""
+        self._compiled_s = max(0.0, self.clock() - self._began - self.spent_s)
 
     def end_training(self, *, rows: int) -> None:
         """Note that the epoch's training, on `rows` examples, has ended; what the user does from now on isn't training."""
@@ -240,6 +245,7 @@ class Ledger:
         self._spent = dict.fromkeys(accounts, 0.0)
         self._units = dict.fromkeys(accounts, 0)
         self._training_s = 0.0
+        self._compiled_s = 0.0
         self._began = self.clock()
 
     def _close(self) -> None:
@@ -250,10 +256,11 @@ class Ledger:
         self._units["rest"] = self.epoch > 1  # the first time it also opens files and warms up
         for account, units in self._units.items():
             if units:
-                paid = self._paid_s[account] = [*self._paid_s.get(account, ()), self._spent[account] / units][-RECENT:]
-                self._unit_s[account] = sorted(paid)[len(paid) // 2]
+                paid = self._paid_s[account] = [*self._paid_s.get(account, ()), self._spent[account] / units][-HORIZON:]
+                # of rows, a part of the cost is the same for few and for many: few look dear
+                self._unit_s[account] = min(paid) if account == "rows" else sorted(paid[-RECENT:])[len(paid[-RECENT:]) // 2]
         if self._training_s:
-            self._latest_s = [*self._latest_s, self._training_s][-RECENT:]
+            self._latest_s = [*self._latest_s, self._training_s - self._compiled_s][-RECENT:]
 
 
 def _laid_out(wanted: int, most: int, looks: int, *, rows: int, visits: int | None, is_whole: bool) -> Plan:

@@ -33,6 +33,9 @@ from whygap.records import Cause, EpochGap, Run, Score, Verdict
 SOME = 1_000
 """Examples that are scored of a split that the user hands in, under a share of the time."""
 
+WORTH_WHOLE = 0.5
+"""From this part of the sampled batches' rows on, all of them are scored; what that takes too much is paid back."""
+
 TOO_DEAR = "whole batches in train mode were more than this epoch's budget allows"
 
 
@@ -303,20 +306,24 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         n_held = sum(h.rows for h in held)
         has_train_mode = not scorer.probe.parts.mixes_rows or ledger.is_due(n_held)
         allowed = n_held if scorer.probe.parts.mixes_rows and has_train_mode else ledger.rows_allowed(n_held)
-        chosen = pick_rows(held, -(-allowed // steps.size) * steps.size, np.random.default_rng(log.rng.getrandbits(64)))
+        # what was recorded is the mean of whole batches: with all of their rows it tells far more than with some
+        is_enough = allowed >= WORTH_WHOLE * n_held
+        allowed = n_held if is_enough else -(-allowed // steps.size) * steps.size
+        chosen = pick_rows(held, allowed, np.random.default_rng(log.rng.getrandbits(64)))
         n_chosen = sum(h.rows if rows is None else len(rows) for h, rows in zip(held, chosen, strict=True))
-        with ledger.book("rows" if has_train_mode else "few", n_chosen):
-            sampled = score_rungs(
-                scorer,
-                sample,
-                chosen,
-                state,
-                clean=self._clean,
-                is_criterion=self._criterion is not None,
-                state_valid=state_valid,
-                is_exact=ledger.is_exact,
-                has_train_mode=has_train_mode,
-            )
+        sampled = score_rungs(
+            scorer,
+            sample,
+            chosen,
+            state,
+            clean=self._clean,
+            is_criterion=self._criterion is not None,
+            state_valid=state_valid,
+            is_exact=ledger.is_exact,
+            has_train_mode=has_train_mode,
+        )
+        ledger.spend("rows" if has_train_mode else "few", scorer.seconds, n_chosen)
+        ledger.spend("rest", -scorer.seconds)  # within which it is booked
         not_measured: dict[Cause, str] = {} if has_train_mode else {"averaging": TOO_DEAR, "mode": TOO_DEAR}
         return sampled, not_measured
 

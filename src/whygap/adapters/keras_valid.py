@@ -19,8 +19,8 @@ from whygap.observation import Array, Ints
 SCORED = 256
 """Validation examples that are scored where the mean of all is known: enough for their spread, to 10 % or so."""
 
-FEWEST_MEANS = 20
-"""Means of at least so many batches tell the spread of their examples to 16 %."""
+FEWEST_MEANS = 12
+"""Means of at least so many batches tell the spread of their examples to 21 %."""
 
 TOLERATED_SPREAD = 2.0
 """Batches drawn at random have means whose variance, times their rows, is that of an example; a sorted set has more."""

@@ -19,7 +19,7 @@ from whygap.adapters.session import Session
 
 SEEING = "seeing a batch"
 
-SEEING_S = 4e-6
+SEEING_S = 6e-6
 """Seconds that it takes to see a step that isn't sampled. Clocks around it would show more: the turns of other threads too."""
 
 
@@ -108,6 +108,8 @@ class Steps:
             if log is not None and batches:
                 log.rows.append(rows_of(batches[0][0]) if len(batches) == 1 else count_rows(batches))
                 log.recorded.append(logs)  # values on the device; waiting for them here would stall the training
+                if self._session.ledger.epoch == 1 and len(log.rows) == 1:
+                    self._session.ledger.begin_steps()
         except Exception as error:
             self.log = None  # an epoch with a hole in it tells nothing
             self._session.fail(SEEING, error)
