@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,14 @@ class Regime:
     is_heavy: bool = False
     n_valid: int = 1000
     budget: int = 512
+    delta: float = 1.0  # where Huber's loss, which heavy tails are trained by, turns from square to line
 
 
 SMOOTH = Regime("smooth", 1e-3)
 MEMORISING = Regime("memorising", 1e-2)
 HEAVY = Regime("heavy-tailed", 2e-3, is_heavy=True)
+RARE = replace(HEAVY, name="heavy-tailed, rare", delta=3.0)
+"""Heavy tails where the criterion is another one for but a few examples in a hundred."""
 
 
 def draw_signals(n: int, rng: np.random.Generator, noise: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +105,7 @@ def losses_of(regime: Regime) -> tuple[Loss, Loss]:
             return ((z - y) ** 2).flatten()
 
         def huber(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            return F.huber_loss(z, y, delta=1.0, reduction="none").flatten() * 2.0
+            return F.huber_loss(z, y, delta=regime.delta, reduction="none").flatten() * 2.0
 
         return (squared, squared) if regime.is_plain else (huber, squared)
 
