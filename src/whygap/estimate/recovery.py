@@ -22,7 +22,7 @@ from scipy.interpolate import CubicSpline
 
 from whygap.errors import InputError
 from whygap.estimate.averaging import EPOCH_MEAN, Averaging, average_of_curve, ends_of_epochs, means_within_epochs
-from whygap.estimate.scores import LARGEST
+from whygap.estimate.oriented import finite, perfect
 
 Array = npt.NDArray[np.float64]
 
@@ -106,16 +106,16 @@ def recover_end(
     >>> bool(np.abs(r.value - g(t[1:])).max() < 0.1 * np.abs(means - g(t[1:])).max()), str(r.state[0])
     (True, 'told')
     """
-    y = _finite(train)
+    y = finite(train)
     if y.ndim != 1:
         raise InputError(f"train must be 1-d, got shape {y.shape}")
-    v = np.full_like(y, np.nan) if valid is None else _finite(valid)
+    v = np.full_like(y, np.nan) if valid is None else finite(valid)
     if v.shape != y.shape:
         raise InputError(f"valid must have the shape of train, {y.shape}, got {v.shape}")
     found = Recovered(y.copy(), y.copy(), y.copy(), np.where(np.isnan(y), "missing", "no_lag").astype("<U11"))
     if rule is None:
         return found
-    best = _best(y, higher_is_better)
+    best = perfect(y) if higher_is_better else 0.0
     sign = -1.0 if higher_is_better else 1.0
     for part in _stretches(~np.isnan(y)):
         value, low, high = _recover(sign * (y[part] - best), sign * (v[part] - best), rule, part.start == 0)
@@ -183,22 +183,6 @@ def _around(y: Array) -> Array:
 
 def _padded(y: Array, before: int, after: int) -> Array:
     return np.pad(y, (before, after), mode="edge")
-
-
-def _finite(values: npt.ArrayLike) -> Array:
-    """Return a copy with NaN for what is no usable number."""
-    y = np.array(values, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        y[~(np.abs(y) <= LARGEST)] = np.nan
-    return y
-
-
-def _best(y: Array, higher_is_better: bool) -> float:
-    """Return what a perfect score would be: 0 of a loss, 1 or 100 of an accuracy; 0 where that isn't known."""
-    seen = y[~np.isnan(y)]
-    if not higher_is_better or seen.size == 0 or seen.min() < 0.0 or seen.max() > 100.0:
-        return 0.0
-    return 1.0 if seen.max() <= 1.0 else 100.0
 
 
 def _stretches(is_there: npt.NDArray[np.bool_]) -> Iterator[slice]:
