@@ -79,7 +79,7 @@ def parts_of(n: int, rng: np.random.Generator) -> Parts:
 
 
 def healthy(rng: np.random.Generator, n: int | None = None) -> Log:
-    """Draw a run whose unseen examples score as its training examples do: what differs is lag, dropout and the draw of a set."""
+    """Draw a run whose unseen examples score as its training examples do: lag, dropout and the draw of a set are all."""
     p = parts_of(n or draw_length(rng), rng)
     return Log(p.train, p.ends * p.factor + p.constant)
 

@@ -21,8 +21,8 @@ from whygap.records import Overfitting, OverfittingState
 Array = npt.NDArray[np.float64]
 
 WORTH = 0.039
-"""Share of what was learnt by which validation must get worse. Fitted to 419 labelled logs by benchmarks/log_overfitting.py, which
-holds it against logs that it wasn't fitted to."""
+"""Share of what was learnt by which validation must get worse. Fitted to 419 labelled logs by benchmarks/log_overfitting.py,
+which holds it against logs that it wasn't fitted to."""
 
 DWARFED = 8.0
 """What was learnt counts as no more than so many times the best score: a first epoch may be off by orders of magnitude."""
@@ -63,9 +63,9 @@ def overfitting_from_curves(
     """Say whether a run overfits, and since when, from its training and validation scores per epoch.
 
     "yes": since its best epoch validation got worse by more than `worth` of what was learnt, by more than `AGAINST` times its
-    largest move back and further than at any time before, over `FEWEST_AFTER` epochs or more; and training improved meanwhile, by
-    as clear a trend. "no": it did not, and it would have been seen. Else it can't be told; a gap that grows while validation
-    stalls is such a case: training examples may be memorised without harm so far, or be easier by nature.
+    largest move back and further than at any time before, over `FEWEST_AFTER` epochs or more; and training improved
+    meanwhile, by as clear a trend. "no": it did not, and it would have been seen. Else it can't be told; a gap that grows
+    while validation stalls is such a case: training examples may be memorised without harm so far, or be easier by nature.
 
     Parameters
     ----------
