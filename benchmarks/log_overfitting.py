@@ -4,8 +4,8 @@
 
 Healthy runs and pure noise are simulated (log_overfitting_cases.py), as are overfitting ones. Then 419 labelled logs of
 simulated trainings (Li et al. 2024, arXiv:2401.10359), 5-fold: every rule's one threshold is fitted to four fifths and held
-against the fifth. They are read from the folder `shared` beside the repository, or the one that WHYGAP_SHARED names; without them that part
-is left out. Rules are held against all runs with the threshold that all logs give.
+against the fifth. They are read from the folder `shared` beside the repository, or from the one that WHYGAP_SHARED names;
+without them that part is left out. Rules are held against all runs with the threshold that all logs give.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whygap.errors import InputError
-from whygap.estimate.oriented import finite
+from whygap.estimate.curves import finite
 from whygap.estimate.recovery import Recovered
 from whygap.records import Estimate
 

@@ -22,7 +22,7 @@ from scipy.interpolate import CubicSpline
 
 from whygap.errors import InputError
 from whygap.estimate.averaging import EPOCH_MEAN, Averaging, average_of_curve, ends_of_epochs, means_within_epochs
-from whygap.estimate.oriented import finite, perfect
+from whygap.estimate.curves import finite, mean_around, perfect
 
 Array = npt.NDArray[np.float64]
 
@@ -40,6 +40,9 @@ LINGERS = 0.6
 
 UNWITNESSED_CHANGE, UNWITNESSED_OFFSET = 0.5, 0.4
 """Without a validation curve the offset isn't known; these shares of the score's change and of the score stand for it."""
+
+NEIGHBOURS = 2
+"""Epochs on either side over which what is allowed for is averaged: one epoch's own change is too much of a chance."""
 
 State = Literal["told", "cannot_tell", "no_lag", "missing"]
 """Whether the lag of an epoch is told: its interval excludes 0; it can't be; there is none by the rule; nothing was logged."""
@@ -121,7 +124,8 @@ def recover_end(
         value, low, high = _recover(sign * (y[part] - best), sign * (v[part] - best), rule, part.start == 0)
         low, high = (best + sign * low, best + sign * high)[:: 1 if sign > 0 else -1]
         found.value[part], found.low[part], found.high[part] = best + sign * value, low, high
-        told = (low > y[part]) | (high < y[part])
+        rounding = 1e-9 * np.abs(y[part])
+        told = (low > y[part] + rounding) | (high < y[part] - rounding)
         found.state[part] = np.where(told, "told", "cannot_tell")
     return found
 
@@ -144,12 +148,15 @@ def _recover(y: Array, v: Array, rule: Averaging, is_first: bool) -> tuple[Array
         is_seen = ~np.isnan(beside)
         drift, beside = np.where(is_seen, drift, 0.0), np.where(is_seen, beside, 0.0)
         # which fits: where the offset changes more than the score itself, validation doesn't tell of training
-        trust = np.where(is_seen, 1.0 / (1.0 + DISTRUST * (_around(drift) / np.maximum(_around(step), _TINY)) ** 2), 0.0)
+        s, d = mean_around(step, NEIGHBOURS), mean_around(drift, NEIGHBOURS)
+        largest = np.maximum(np.maximum(s, d), _TINY)  # divided first, as squares could leave the range of floats
+        s, d = s / largest, d / largest
+        trust = np.where(is_seen, s**4 / (s**4 + DISTRUST * d**4 + _TINY), 0.0)
         value = value + trust * (beside - value)
         own = np.where(is_seen, np.minimum(drift, step), own)
         offset = np.where(is_seen, np.clip(v - y, 0.0, size), offset)
-    noise = BENT * _around(_padded(np.abs(np.diff(mean, 3)), 1, 2)) if n > 3 else step
-    own = _around(own)
+    noise = BENT * mean_around(_padded(np.abs(np.diff(mean, 3)), 1, 2), NEIGHBOURS) if n > 3 else step
+    own = mean_around(own, NEIGHBOURS)
     below = FORGOTTEN * own + TAUGHT * offset + UNSEEN * size + noise
     above = LINGERS * own + noise
     below[-1], above[-1] = 2.0 * below[-1], 2.0 * above[-1]  # no epoch follows that would show where it went
@@ -170,15 +177,6 @@ def _beside_validation(mean: Array, v: Array, both: npt.NDArray[np.intp], rule: 
     drift[first:last] = np.abs(change)
     drift[first] = drift[first + 1]
     return drift, value
-
-
-def _around(y: Array) -> Array:
-    """Return the mean over each epoch and its two neighbours on either side, as far as there are any."""
-    total = np.concatenate([[0.0], np.cumsum(y)])
-    at = np.arange(y.size)
-    low, high = np.maximum(at - 2, 0), np.minimum(at + 3, y.size)
-    mean: Array = (total[high] - total[low]) / (high - low)
-    return mean
 
 
 def _padded(y: Array, before: int, after: int) -> Array:

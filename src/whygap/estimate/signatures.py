@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from whygap.estimate.oriented import finite
+from whygap.estimate.curves import finite
 
 Array = npt.NDArray[np.float64]
 Mark = Literal[

@@ -68,10 +68,12 @@ def recover_end_from_steps(
     y, t = np.asarray(value, dtype=np.float64), np.asarray(at, dtype=np.float64)
     if y.ndim != 1 or y.shape != t.shape:
         raise InputError(f"value and at must be 1-d and of one shape, got {y.shape} and {t.shape}")
-    centre = t - 0.5 * np.diff(t, prepend=0.0)
     with np.errstate(invalid="ignore"):
-        kept = (np.abs(y) <= LARGEST) & (t > 0.0) & (t < LARGEST) & (centre >= 0.0)
-    y, t, centre = y[kept], t[kept], centre[kept]
+        kept = (np.abs(y) <= LARGEST) & (t > 0.0) & (t < math.inf)
+    y, t = y[kept], t[kept]
+    apart = np.diff(t, prepend=0.0)
+    usual = float(np.median(apart)) if t.size else 0.0
+    centre = t - 0.5 * np.minimum(apart, 1.5 * usual)  # a longer one is a gap in the log
     n = (math.floor(float(t.max()) + 1e-6) if t.size else 0) if n_epochs is None else n_epochs
     found = Recovered(np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan), np.full(n, "missing", dtype="<U11"))
     edge = np.searchsorted(centre, np.arange(n + 2.0))

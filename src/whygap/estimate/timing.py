@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from whygap.estimate.oriented import finite
+from whygap.estimate.curves import finite
 from whygap.estimate.signatures import Signature
 
 Array = npt.NDArray[np.float64]
@@ -133,8 +132,8 @@ def find_boundary_step(value: npt.ArrayLike, at: npt.ArrayLike) -> Signature | N
     steps = blocks[1:, 0] - blocks[:-1, -1]
     within = np.diff(blocks, axis=1)
     mean, usual = float(steps.mean()), float(within.mean())
-    jumps = float(np.mean([abs(b[0] - a[-1]) for a, b in pairwise(rows)]))
-    if np.median(first) > EARLY_TO_LATE * np.median(last) and jumps > EARLY_TO_LATE * np.median(last):
+    settles, wakes = first > EARLY_TO_LATE * last, first[1:] > EARLY_TO_LATE * last[:-1]
+    if settles.mean() > 0.5 and wakes.mean() > 0.5:
         text = f"the numbers settle within epochs and start anew at {steps.size} boundaries: a mean since the epoch's start"
         return Signature("running_average", mean, int(steps.size), text)
     error = max(float(within.std()), float(steps.std(ddof=1))) / math.sqrt(steps.size)

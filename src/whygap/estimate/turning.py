@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whygap.errors import InputError
-from whygap.estimate.oriented import finite, perfect
+from whygap.estimate.curves import finite, mean_around, perfect
 from whygap.records import Overfitting, OverfittingState
 
 Array = npt.NDArray[np.float64]
@@ -113,9 +113,9 @@ def overfitting_from_curves(
     if higher_is_better:
         top = perfect(np.concatenate([t, v]))
         t, v = top - t, top - v
-    window = 2 * int(v.size * SMOOTHED / 2) + 1
+    reach = int(v.size * SMOOTHED / 2)
     first, first_train = float(v[0]), float(t[0])
-    t, v = _smoothed(t, window), _smoothed(v, window)
+    t, v = mean_around(t, reach), mean_around(v, reach)
     best = int(np.flatnonzero(v == v.min())[-1])
     scale = max(first - float(v[best]), first_train - float(t[-1]))
     if min(v.min(), t.min()) >= 0.0:
@@ -148,12 +148,3 @@ def _answer(state: OverfittingState, evidence: str, since: int | None = None) ->
 
 def _move(y: Array) -> Move:
     return Move(float(y[0] - y[-1]), float((y - np.minimum.accumulate(y)).max()))
-
-
-def _smoothed(y: Array, window: int) -> Array:
-    """Return the mean over a window around each epoch, cut off at the ends."""
-    total = np.concatenate([[0.0], np.cumsum(y)])
-    at = np.arange(y.size)
-    low, high = np.maximum(at - window // 2, 0), np.minimum(at + window // 2 + 1, y.size)
-    mean: Array = (total[high] - total[low]) / (high - low)
-    return mean

@@ -36,3 +36,18 @@ def perfect(score: Array) -> float:
     if seen.size == 0 or seen.min() < 0.0 or seen.max() > 100.0:
         return 0.0
     return 1.0 if seen.max() <= 1.0 else 100.0
+
+
+def mean_around(y: Array, reach: int) -> Array:
+    """Return the mean over each point and the `reach` points on either side, as far as there are any.
+
+    Examples
+    --------
+    >>> mean_around(np.array([0.0, 1.0, 5.0]), 1)
+    array([0.5, 2. , 3. ])
+    """
+    total = np.concatenate([[0.0], np.cumsum(y)])
+    at = np.arange(y.size)
+    low, high = np.maximum(at - reach, 0), np.minimum(at + reach + 1, y.size)
+    mean: Array = (total[high] - total[low]) / (high - low)
+    return mean
