@@ -6,6 +6,7 @@ Healthy runs and pure noise are simulated (log_overfitting_cases.py), as are ove
 simulated trainings (Li et al. 2024, arXiv:2401.10359), 5-fold: every rule's one threshold is fitted to four fifths and held
 against the fifth. They are read from the folder `shared` beside the repository, or from the one that WHYGAP_SHARED names;
 without them that part is left out. Rules are held against all runs with the threshold that all logs give.
+Real trainings come last: networks that can't overfit, since every example is new, and the same on one small set.
 """
 
 from __future__ import annotations
@@ -22,9 +23,19 @@ from typing import Any
 import numpy as np
 
 from log_overfitting_cases import Array, Log, healthy, noise_only, overfitting
+from log_recovery_cases import FAMILIAR, Case, train
 from whygap.estimate.turning import WORTH, overfitting_from_curves
 
 FOLDS = 5
+REAL = (
+    Case("every example new, Adam 1e-3", "mlp", n=1000, n_valid=500, batch=50, epochs=40, is_fresh=True),
+    Case("every example new, Adam 1e-2", "mlp", n=1000, n_valid=100, batch=50, epochs=40, lr=1e-2, is_fresh=True),
+    Case("every example new, noisy targets", "regression", n=1000, n_valid=100, batch=50, epochs=40, is_fresh=True),
+    Case("1,000 examples, Adam 1e-3", "mlp", n=1000, n_valid=500, batch=50, epochs=60),
+    Case("1,000 examples, Adam 1e-2", "mlp", n=1000, n_valid=100, batch=50, epochs=40, lr=1e-2),
+    Case("1,000 examples, noisy targets", "regression", n=1000, n_valid=100, batch=50, epochs=40),
+    FAMILIAR[3],
+)
 SEED = 20_001
 """Constants were chosen on other seeds."""
 
@@ -73,6 +84,8 @@ RULES: dict[str, tuple[Rule, float, Array]] = {
     "valid up, train not, in any epoch": (any_rise, 0.0, np.geomspace(1e-5, 0.3, 60)),
 }
 """Each with the threshold by which it is known, and those that are tried."""
+
+SIMPLE: dict[str, Rule] = {"valid above train at the end": apart, "valid up, train not, in any epoch": any_rise}
 
 
 def labelled_logs() -> tuple[list[Log], Array] | None:
@@ -133,6 +146,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--real", type=int, default=10, help="seeds of each real training")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     kinds = {"healthy": healthy, "noise only": noise_only, "overfitting": overfitting}
@@ -179,6 +193,16 @@ def main() -> None:
                 f"{name:36}{what:10.3g}{shares['healthy']:9.3f}{shares['noise only']:8.3f}{shares['overfitting']:13.3f}"
                 + ("" if is_known else cells)
             )
+    print(
+        f"\nReal trainings, {arguments.real} seeds each: shares of answers, and in which share simple rules claim overfitting"
+    )
+    print(f"{'':36}{'yes':>6}{'no':>6}{'cannot tell':>13}{'valid above train':>19}{'rise in any epoch':>19}")
+    for case in REAL if arguments.real else ():
+        found = [train(case, 500 + seed) for seed in range(arguments.real)]
+        logs = [Log(t.train, t.valid) for t in found]
+        told["states"][case.name] = s = states_of(logs)
+        simple = [share(rule, RULES[name][1], logs) for name, rule in SIMPLE.items()]
+        print(f"{case.name:36}{s['yes']:6.2f}{s['no']:6.2f}{s['cannot_tell']:13.2f}{simple[0]:19.2f}{simple[1]:19.2f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(told, indent=1))
 

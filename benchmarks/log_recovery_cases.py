@@ -34,6 +34,7 @@ class Case:
     dropout: float = 0.0
     wrong_labels: float = 0.0
     falls: float = 1.0  # factor on the learning rate after each epoch
+    is_fresh: bool = False  # no example is seen twice
 
 
 FAMILIAR = (
@@ -140,6 +141,7 @@ def train(case: Case, seed: int) -> Training:
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     (x, y), (xv, yv) = draw(case, seed)
+    more = [draw(case, 1000 * (seed + 1) + e)[0] for e in range(case.epochs if case.is_fresh else 0)]
     model = build(case)
     twin = copy.deepcopy(model)
     loss = functional.mse_loss if y.is_floating_point() else functional.cross_entropy
@@ -153,6 +155,8 @@ def train(case: Case, seed: int) -> Training:
     for _ in range(case.epochs):
         model.train()
         row = []
+        if case.is_fresh:
+            x, y = more.pop()
         for index in torch.randperm(len(x)).split(case.batch):
             value = loss(model(x[index]), y[index])
             optimiser.zero_grad()

@@ -88,6 +88,13 @@ class TestRules:
         assert np.abs(found.value - ends).mean() < 0.2 * np.abs(reported - ends).mean()
         assert ((found.low <= ends) & (ends <= found.high)).mean() > 0.9
 
+    def test_a_log_that_begins_late_lacks_what_was_carried_into_its_first_epoch(self):
+        rule = moving_average(0.98, 20)
+        reported = np.append(np.nan, 1.0 + np.exp(-np.arange(12.0) / 3))
+        found = recover_end(reported, rule=rule)
+        assert (found.state[1], found.high[1]) == ("cannot_tell", np.inf)
+        assert np.isfinite(found.high[2:]).all()
+
     def test_last_batch_of_a_smooth_curve_is_its_end(self):
         _, ends = epochs(bent, 12)
         assert recover_end(ends, rule=LAST_BATCH).value == pytest.approx(ends)

@@ -91,7 +91,7 @@ class TestInnocent:
             overfitting_from_curves(noisy(flat, k, 0.05, rho), noisy(flat, 10_000 + k, 0.05, rho)).state == "yes"
             for k in range(400)
         ]
-        assert np.mean(said) <= (0.05 if n == 6 else 0.02)  # six epochs of a random walk are the worst of all
+        assert np.mean(said) <= 0.02
 
     @pytest.mark.parametrize("rho", [0.0, 0.9])
     def test_a_plateau_with_noise_is_rarely_accused(self, rho):

@@ -73,7 +73,7 @@ def moving_average(beta: float, steps_per_epoch: float) -> Averaging:
     return Averaging(-steps_per_epoch * math.log(beta), carries_over=True)
 
 
-def means_within_epochs(reported: Array, rule: Averaging) -> Array:
+def means_within_epochs(reported: Array, rule: Averaging, *, before: int = 0) -> Array:
     """Return the weighted mean of each epoch alone: what an average has carried over from earlier epochs is taken out.
 
     With q = exp(-decay) and the corrected average A_e over e epochs, A_e (1 - q^e) = q A_{e-1} (1 - q^(e-1)) + (1 - q) Y_e.
@@ -81,15 +81,17 @@ def means_within_epochs(reported: Array, rule: Averaging) -> Array:
     Parameters
     ----------
     reported : array of shape (e,)
-        Of consecutive epochs from the first on.
+        Of consecutive epochs.
     rule : Averaging
         By which they were averaged.
+    before : int
+        Epochs that went before them. If there are any, what they left in the first average isn't known, and its mean is NaN.
     """
     if not rule.carries_over or not math.isfinite(rule.decay):
         return reported
-    done = -np.expm1(-rule.decay * np.arange(reported.size + 1.0))  # 1 - q^e
-    total = np.concatenate([[0.0], reported * done[1:]])
-    alone: Array = (total[1:] - math.exp(-rule.decay) * total[:-1]) / done[1]
+    done = -np.expm1(-rule.decay * np.arange(before, before + reported.size + 1.0))  # 1 - q^e
+    total = np.concatenate([[np.nan if before else 0.0], reported * done[1:]])
+    alone: Array = (total[1:] - math.exp(-rule.decay) * total[:-1]) / -math.expm1(-rule.decay)
     return alone
 
 

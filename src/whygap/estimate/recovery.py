@@ -121,7 +121,7 @@ def recover_end(
     best = perfect(y) if higher_is_better else 0.0
     sign = -1.0 if higher_is_better else 1.0
     for part in _stretches(~np.isnan(y)):
-        value, low, high = _recover(sign * (y[part] - best), sign * (v[part] - best), rule, part.start == 0)
+        value, low, high = _recover(sign * (y[part] - best), sign * (v[part] - best), rule, part.start)
         low, high = (best + sign * low, best + sign * high)[:: 1 if sign > 0 else -1]
         found.value[part], found.low[part], found.high[part] = best + sign * value, low, high
         rounding = 1e-9 * np.abs(y[part])
@@ -130,13 +130,20 @@ def recover_end(
     return found
 
 
-def _recover(y: Array, v: Array, rule: Averaging, is_first: bool) -> tuple[Array, Array, Array]:
+def _recover(y: Array, v: Array, rule: Averaging, before: int) -> tuple[Array, Array, Array]:
     """Recover one stretch of consecutive epochs; lower is better, and what is never negative ends at 0."""
-    n = y.size
+    mean = means_within_epochs(y, rule, before=before)
+    known = slice(int(np.isnan(mean[:1]).sum()), None)
     floor = 0.0 if y.min() >= 0.0 else -np.inf
-    if n < 2:
-        return y, np.full(n, floor), np.full(n, np.inf)
-    mean = means_within_epochs(y, rule) if is_first else y
+    value, low, high = y.copy(), np.full(y.size, floor), np.full(y.size, np.inf)
+    if mean[known].size > 1:
+        value[known], low[known], high[known] = _bounded(mean[known], y[known], v[known], rule, floor)
+    return value, low, high
+
+
+def _bounded(mean: Array, y: Array, v: Array, rule: Averaging, floor: float) -> tuple[Array, Array, Array]:
+    """Return the value at the end of each epoch, from its mean, and its bounds."""
+    n = y.size
     size = np.abs(mean) if floor == 0.0 else np.full(n, np.ptp(mean))
     change = np.abs(np.diff(mean))
     step = np.maximum(_padded(change, 1, 0), _padded(change, 0, 1))  # the larger of those before and after

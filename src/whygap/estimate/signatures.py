@@ -39,7 +39,7 @@ EXACT = 1e-6
 APART = 1.5
 """Factor between two scores below which many things can be its cause."""
 
-NEAR = 0.1
+NEAR = 0.15
 """How far the typical ratio may be from a suspected factor, in logarithms: lag and generalisation are of that size."""
 
 STEADY = 0.15

@@ -30,6 +30,9 @@ DWARFED = 8.0
 AGAINST = 3.0
 """A move counts as a trend from so many times its largest move against itself."""
 
+FURTHER = 0.1
+"""Share of its own score by which training must have improved meanwhile: memorising goes far, and slow noise seldom does."""
+
 FEWEST_AFTER = 3
 """Epochs after the lowest validation score below which a rise may be luck: of pure noise, too many runs end on one."""
 
@@ -64,8 +67,9 @@ def overfitting_from_curves(
 
     "yes": since its best epoch validation got worse by more than `worth` of what was learnt, by more than `AGAINST` times its
     largest move back and further than at any time before, over `FEWEST_AFTER` epochs or more; and training improved
-    meanwhile, by as clear a trend. "no": it did not, and it would have been seen. Else it can't be told; a gap that grows
-    while validation stalls is such a case: training examples may be memorised without harm so far, or be easier by nature.
+    meanwhile, by as clear a trend and by more than `FURTHER` of its score. "no": it did not, and it would have been seen. Else
+    it can't be told; a gap that grows while validation stalls is such a case: training examples may be memorised without harm
+    so far, or be easier by nature.
 
     Parameters
     ----------
@@ -118,13 +122,15 @@ def overfitting_from_curves(
     t, v = mean_around(t, reach), mean_around(v, reach)
     best = int(np.flatnonzero(v == v.min())[-1])
     scale = max(first - float(v[best]), first_train - float(t[-1]))
-    if min(v.min(), t.min()) >= 0.0:
+    is_positive = min(v.min(), t.min()) >= 0.0
+    if is_positive:
         scale = min(scale, DWARFED * float(v[best]))
     rise, before, fall = _move(-v[best:]), _move(v[: best + 1]), _move(t[best:])
     is_clear = rise.is_trend and rise.fell > before.against and v.size - 1 - best >= FEWEST_AFTER
     told = f"validation got worse by {rise.fell:.3g} since epoch {at[best]:g}, training better by {fall.fell:.3g}"
     if rise.fell > worth * scale:
-        if is_clear and fall.is_trend:
+        goes_on = fall.is_trend and (not is_positive or fall.fell > FURTHER * float(t[best]))
+        if is_clear and goes_on:
             return _answer("yes", f"It overfits since epoch {at[best + 1]:g}: {told}", int(np.ceil(at[best + 1])))
         why = "no trend in training goes with it" if is_clear else "that may be chance"
         back = f"; on the way, validation went back by up to {rise.against:.2g} and training by up to {fall.against:.2g}"
