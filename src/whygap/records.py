@@ -209,6 +209,21 @@ class Overfitting(Record, frozen=True):
     looks: tuple[Look, ...] = ()
 
 
+class Stretch(Record, frozen=True):
+    """Consecutive epochs, `first` to `last`, whose gap has one sign and one leading part; in means over them.
+
+    `averaging` and `rest` sum to `gap`, in the score's unit; both are None where nothing bounds averaging. `leading` says which
+    of the two is larger, or that it can't be told.
+    """
+
+    first: int
+    last: int
+    gap: float
+    leading: Literal["averaging", "rest", "cannot_tell"]
+    averaging: Estimate | None = None
+    rest: Estimate | None = None
+
+
 class RankedCause(Record, frozen=True):
     """A cause of the gap: `share` of the summed size of all terms over all epochs, a sentence, and what to do about it."""
 
@@ -219,7 +234,11 @@ class RankedCause(Record, frozen=True):
 
 
 class Verdict(Record, frozen=True):
-    """The answer to "why do the two scores differ", for one score of one run."""
+    """The answer to "why do the two scores differ", for one score of one run.
+
+    `stretches` take a run that is known from its log alone in ranges of epochs, and `to_know` are the lines of code that would
+    tell what the log can't.
+    """
 
     score: Score
     headline: str
@@ -228,6 +247,8 @@ class Verdict(Record, frozen=True):
     cannot_tell: tuple[NotMeasured, ...] = ()
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    stretches: tuple[Stretch, ...] = ()
+    to_know: str = ""
 
     def __str__(self) -> str:
         lines = [self.headline, self.overfitting.evidence]

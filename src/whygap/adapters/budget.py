@@ -27,6 +27,11 @@ WORTH_A_VISIT = 8
 FIRST_ROWS = 512
 """Rows held in a first epoch, of which it isn't known yet how long it takes."""
 
+FEWEST_LOOKS = 20
+"""What updates do is skewed, and of fewer looks their skewness can't be told: the interval would hold too rarely."""
+
+ENOUGH_LOOKS = 32
+
 DEAR = 4
 """A look that wasn't paid for yet is taken to cost so many times what scoring its batch at the end of the epoch does."""
 
@@ -173,7 +178,7 @@ class Ledger:
         if self.is_exact:
             return EVERYTHING
         if isinstance(self.budget, int):
-            return _laid_out(self.budget, MOST_BATCHES, 2 * FEWEST_BATCHES, rows=rows, visits=visits, is_whole=is_whole)
+            return _laid_out(self.budget, MOST_BATCHES, ENOUGH_LOOKS, rows=rows, visits=visits, is_whole=is_whole)
         if not self._expected_s:
             return _laid_out(FIRST_ROWS, 2 * FEWEST_BATCHES, 0, rows=rows, visits=visits, is_whole=is_whole)
         free = self._allowance(self._expected_s) - self._unit_s.get("rest", 0.0)
@@ -188,7 +193,7 @@ class Ledger:
         # a look says nothing of the gap, only what its parts are: it is paid for with what the gap has no use for
         look = self._unit_s.get("looks", DEAR * rows * each)
         looks = int(min(MOST_BATCHES, max(0.0, free - max(FEWEST_ROWS, wanted) * each) / look)) if look > 0.0 else MOST_BATCHES
-        looks = looks if looks >= FEWEST_BATCHES else 0  # of fewer, no interval can be had
+        looks = looks if looks >= FEWEST_LOOKS else 0
         return _laid_out(max(FEWEST_ROWS, wanted), batches, looks, rows=rows, visits=visits, is_whole=is_whole)
 
     def rows_allowed(self, held: int) -> int:

@@ -1,0 +1,108 @@
+"""A pair of logged columns as epochs with gaps: the lag as far as the curves tell it, and the rest."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from whygap.estimate.ranges import LEVEL
+from whygap.estimate.recovery import Recovered, recover_end
+from whygap.estimate.steps import narrower, recover_end_from_steps
+from whygap.logs.pairs import Pair
+from whygap.logs.records import LoggedRun
+from whygap.records import EpochGap, Estimate, NotMeasured, Score, Term
+
+HIGHER_IS_BETTER = ("acc", "auc", "f1", "precision", "recall", "iou", "dice", "map", "r2", "top1", "top5", "bleu", "rouge")
+"""Parts of the names of scores that are better when higher."""
+
+LAG_UNTOLD = "the allowance for what each batch's own update taught is as large as the lag"
+
+
+def score_of(name: str) -> Score:
+    """Return a logged score with its direction, as its name tells it."""
+    lowered = name.lower()
+    return Score(name=name, higher_is_better=any(part in lowered for part in HIGHER_IS_BETTER) and "loss" not in lowered)
+
+
+def recovered_of(pair: Pair) -> Recovered:
+    """Return the training score at the end of each of the pair's epochs; unbounded where the rule can't be undone."""
+    rule, higher = pair.rule, score_of(pair.score).higher_is_better
+    n = pair.epoch.size
+    whole = np.arange(1.0, n + 1.0)
+    is_from_first = bool(np.allclose(pair.epoch, whole, rtol=0.0, atol=1e-3))
+    if rule.how == "no_lag":
+        return recover_end(pair.train, rule=None, higher_is_better=higher)
+    if rule.averaging is None or not _is_consecutive(pair):
+        missing = np.isnan(pair.train)
+        low, high = (np.where(missing, np.nan, x) for x in (-np.inf, np.inf))
+        return Recovered(pair.train.copy(), low, high, np.where(missing, "missing", "cannot_tell").astype("<U11"))
+    valid = None if rule.weights else pair.valid
+    means = pair.train
+    if rule.how == "steps" and pair.steps is not None:
+        from_steps = recover_end_from_steps(pair.steps.value, pair.steps.epoch, n_epochs=n, level=0.95)
+        if not is_from_first or rule.sentence.startswith("Lightning"):
+            return from_steps
+        return narrower(from_steps, recover_end(means, valid, rule=rule.averaging, higher_is_better=higher))
+    return recover_end(means, valid, rule=rule.averaging, higher_is_better=higher)
+
+
+def _is_consecutive(pair: Pair) -> bool:
+    return bool(pair.epoch.size < 2 or np.allclose(np.diff(pair.epoch), 1.0, rtol=0.0, atol=1e-3))
+
+
+def gaps_of(run: LoggedRun, pair: Pair, recovered: Recovered) -> list[EpochGap]:
+    """Return the epochs of a pair as gaps: the lag as far as it is told, and the rest unattributed."""
+    score, gaps = score_of(pair.score), list[EpochGap]()
+    absent_lag = pair.rule.how == "no_lag"
+    for i, at in enumerate(pair.epoch):
+        train, valid = float(pair.train[i]), float(pair.valid[i])
+        has = [math.isfinite(x) for x in (train, valid)]
+        if not any(has):
+            continue
+        notes = tuple(
+            f"no finite {split} {score.name} was logged"
+            for split, there in zip(("training", "validation"), has, strict=True)
+            if not there
+        )
+        terms: tuple[Term, ...] = ()
+        missing: tuple[NotMeasured, ...] = ()
+        if all(has) and not absent_lag:
+            lag = _lag(recovered, i, train)
+            if lag is None:
+                missing = (NotMeasured(cause="averaging", why=f"cannot be told from the log: {_why_untold(run, pair)}"),)
+            else:
+                terms = (Term(cause="averaging", estimate=lag),)
+        gap = valid - train
+        gaps.append(
+            EpochGap(
+                epoch=round(at),
+                score=score,
+                train_reported=train if has[0] else None,
+                valid_reported=valid if has[1] else None,
+                gap=Estimate(value=gap, low=gap, high=gap) if all(has) else None,
+                terms=terms,
+                unattributed=gap - math.fsum(t.value for t in terms) if all(has) else 0.0,
+                not_measured=missing,
+                notes=notes,
+            )
+        )
+    return gaps
+
+
+def _lag(recovered: Recovered, i: int, train: float) -> Estimate | None:
+    """Return what the lag adds to the gap in an epoch, None where it isn't told."""
+    value, low, high = (float(x[i]) for x in (recovered.value, recovered.low, recovered.high))
+    if recovered.state[i] != "told" or not all(map(math.isfinite, (value, low, high))):
+        return None
+    return Estimate(value=value - train, low=low - train, high=high - train, level=LEVEL, n=1, how="inferred")
+
+
+def _why_untold(run: LoggedRun, pair: Pair) -> str:
+    if run.framework == "fastai" and pair.rule.averaging is None:
+        return "its average reaches over about 50 batches, and the log doesn't say how many an epoch has"
+    if not _is_consecutive(pair):
+        return "epochs are missing"
+    if pair.epoch.size < 3:
+        return f"it takes three epochs, and there {'is one' if pair.epoch.size == 1 else 'are two'}"
+    return LAG_UNTOLD
