@@ -25,6 +25,7 @@ bench: $(VENV)/.test  ## The figures of the README and docs, printed: about an h
 	$(BIN)/python benchmarks/demo_exact.py
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/logs_files_speed.py
 
 figures: $(VENV)/.demo  ## The README's picture and numbers, made anew
 	$(BIN)/python benchmarks/readme_figures.py

@@ -34,14 +34,17 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
         part = Source(path, f"{source.name}/{path.name}" if source.is_folder else source.name)
         if header := header_of(part):
             parts.append((path.name.partition("_")[0], read_delimited(part, header)))
-    iterations = [table.columns["iter"].value for _, table in parts if "iter" in table.columns]
-    every = np.unique(np.concatenate([np.empty(0), *iterations]))
+    every = np.unique(np.concatenate([np.empty(0), *(table.over_rows("iter") for _, table in parts)]))
+    every = every[np.isfinite(every)]
     columns = {"iter": Column(np.arange(every.size), every)}
     for word, table in parts:
-        at = np.searchsorted(every, table.over_rows("iter"))
+        iteration = table.over_rows("iter")
         for name, column in table.columns.items():
-            if name != "iter":
-                columns[f"{word}/{name}"] = Column(at[column.row], column.value)
+            at = iteration[column.row]
+            order = np.argsort(at, kind="stable")
+            kept = order[np.isfinite(at[order])]
+            if name != "iter" and kept.size:
+                columns[f"{word}/{name}"] = Column(np.searchsorted(every, at[kept]), column.value[kept])
     return _runs(Table(columns, every.size, source.name, tuple(note for _, table in parts for note in table.notes)))
 
 

@@ -97,17 +97,17 @@ def resolve(columns: Iterable[str]) -> dict[str, tuple[str, Split]]:
     names = {column: name_of(column) for column in columns}
     said = set(names.values())
     train_is_bare = not any(split == "train" for _, split in said) and any(
-        split == "unknown" and is_bare(column, score) and ((score, "valid") in said or (score, "test") in said)
+        split == "unknown" and is_bare(column) and ((score, "valid") in said or (score, "test") in said)
         for column, (score, split) in names.items()
     )
     if not train_is_bare:
         return names
     return {
-        column: (score, "train" if split == "unknown" and is_bare(column, score) else split)
+        column: (score, "train" if split == "unknown" and is_bare(column) else split)
         for column, (score, split) in names.items()
     }
 
 
-def is_bare(column: str, score: str) -> bool:
+def is_bare(column: str) -> bool:
     """Return whether a column's name has no word for a split, so that its place among others can tell it."""
-    return not any(word in column.lower() for word in ("valid", "train", "eval", "test")) and bool(score)
+    return WORDS.keys().isdisjoint(words_of(column))

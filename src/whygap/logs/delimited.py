@@ -14,17 +14,21 @@ from whygap.logs.source import Source, clean
 from whygap.logs.table import MOST_COLUMNS, SPLIT_COLUMNS, Gatherer, Table
 
 SEPARATORS = (",", ";", "\t")
-ROWS_AT_ONCE = 4096
+CELLS_AT_ONCE = 1 << 16
+MOST_LACKING = 1 << 22
+"""Cells that rows may lack in all: each takes time to fill, however short the text."""
+
 MISSING = frozenset({"", "na", "n/a", "none", "null", "-", "--", "<na>", "true", "false"})
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the first line says."""
+    """What the first line says, and what stands in the row below it."""
 
     names: tuple[str, ...]
     separator: str
     line: int
+    below: tuple[str, ...]
 
     def has(self, *names: str) -> bool:
         return set(names) <= set(self.names)
@@ -50,7 +54,7 @@ def header_in(text: str) -> Header | None:
     below = next((_split(line, separator) for _, line in numbered), None)
     if below is None or len(below) > len(names) or all(number_in(cell, separator) is None for cell in below):
         return None
-    return Header(tuple(names), separator, first[0] + 1)
+    return Header(tuple(names), separator, first[0] + 1, tuple(below))
 
 
 def header_of(source: Source) -> Header | None:
@@ -77,7 +81,8 @@ def number_in(cell: str, separator: str) -> float | None:
 def read_delimited(source: Source, header: Header) -> Table:
     """Return the numbers of a text in columns. Other cells are passed over, and noted where their column has numbers.
 
-    A header that comes again is passed over, and so is a last line that ends early: its last number may be cut.
+    Of columns with the same name the first counts. A header that comes again is passed over, and so is a last line that ends
+    early: its last number may be cut.
 
     Parameters
     ----------
@@ -98,7 +103,10 @@ def read_delimited(source: Source, header: Header) -> Table:
     rows = 0
     for block in _blocks(source, header, notes):
         at_line = [line for line, _ in block]
+        first_named: dict[str, tuple[str, ...]] = {}
         for name, cells in zip(header.names, zip(*(cells for _, cells in block), strict=True), strict=True):
+            first_named.setdefault(name, cells)
+        for name, cells in first_named.items():
             if name.lower() in SPLIT_COLUMNS:
                 labels.extend(cells)
             where, values, strange = _numbers(cells, header.separator)
@@ -122,17 +130,17 @@ def _numbers(cells: tuple[str, ...], separator: str) -> tuple[Sequence[int], lis
     try:
         return range(len(cells)), [float(cell) for cell in cells], []
     except ValueError:
-        found = [number_in(cell, separator) for cell in cells]
-    where = [k for k, value in enumerate(found) if value is not None]
-    odd = [k for k, value in enumerate(found) if value is None and cells[k].strip().lower() not in MISSING]
-    return where, [value for value in found if value is not None], odd
+        found = [(k, cell, number_in(cell, separator)) for k, cell in enumerate(cells) if cell]
+    where = [k for k, _, value in found if value is not None]
+    odd = [k for k, cell, value in found if value is None and cell.strip().lower() not in MISSING]
+    return where, [value for _, _, value in found if value is not None], odd
 
 
 def _blocks(source: Source, header: Header, notes: list[str]) -> Iterator[list[tuple[int, list[str]]]]:
     """Yield blocks of (line, cells) of the rows below the header, all of its width, and add to `notes` what is said of them."""
     every = _rows(source, header)
     width = len(header.names)
-    short = 0
+    short = lacking = 0
     row = next(every, None)
     block: list[tuple[int, list[str]]] = []
     while row is not None:
@@ -143,9 +151,12 @@ def _blocks(source: Source, header: Header, notes: list[str]) -> Iterator[list[t
                 notes.append(f"line {line}, the last, ends early: it was passed over")
                 break
             short += 1
+            lacking += width - len(cells)
+            if lacking > MOST_LACKING:
+                raise InputError(f"{source.name}: line {line}: rows are much shorter than the header")
             cells += [""] * (width - len(cells))
         block.append((line, cells))
-        if len(block) == ROWS_AT_ONCE:
+        if len(block) * width >= CELLS_AT_ONCE:
             yield block
             block = []
     if block:

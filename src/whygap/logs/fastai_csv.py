@@ -23,8 +23,7 @@ def _matches(source: Source) -> bool:
     header = header_of(source)
     if header is None or header.names[:3] != FIRST or header.names[-1] != "time":
         return False
-    first = source.text_head.splitlines()[header.line].split(header.separator)
-    return len(first) == len(header.names) and TIME.fullmatch(first[-1].strip()) is not None
+    return len(header.below) == len(header.names) and TIME.fullmatch(header.below[-1]) is not None
 
 
 def _names(columns: Iterable[str]) -> dict[str, tuple[str, Split]]:

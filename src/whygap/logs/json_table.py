@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from whygap.errors import InputError
 from whygap.logs.columns import split_of
 from whygap.logs.json_text import number_in, numbers_in
 from whygap.logs.records import LoggedRun
-from whygap.logs.table import SPLIT_COLUMNS, Gatherer, Table, read_runs
+from whygap.logs.table import MOST_RUNS, SPLIT_COLUMNS, Gatherer, Table, read_runs
 
 FORMAT = "JSON table"
 SKORCH = {"dur", "train_batch_count", "train_loss_best"}
@@ -24,11 +25,12 @@ def runs_in(document: Any, source_name: str) -> tuple[LoggedRun, ...]:
     InputError
         If it is larger than a log.
     """
-    return tuple(
-        run
-        for name, table, framework in tables_in(document, source_name)
-        for run in read_runs(table, format=FORMAT, framework=framework, name=name)
-    )
+    runs: list[LoggedRun] = []
+    for name, table, framework in tables_in(document, source_name):
+        runs += read_runs(table, format=FORMAT, framework=framework, name=name)
+        if len(runs) > MOST_RUNS:
+            raise InputError(f"{source_name}: more than {MOST_RUNS:,} tables")
+    return tuple(runs)
 
 
 def tables_in(document: Any, source_name: str, name: str = "", depth: int = 0) -> Iterator[tuple[str, Table, str]]:

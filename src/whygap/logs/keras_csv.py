@@ -15,12 +15,16 @@ FORMAT = "Keras CSVLogger"
 
 
 def is_keras(header: Header | None) -> bool:
-    """Return whether a header is of CSVLogger: "epoch", then sorted names, of which each "val_x" has its "x"."""
+    """Return whether a header is of CSVLogger: "epoch", then sorted names, of which each "val_x" has its "x".
+
+    A table that begins with epoch 1 is taken as another's: a fit that went on from its second epoch writes the same.
+    """
     if header is None or len(header.names) < 2:
         return False
     first, *names = header.names
     valid = [name.removeprefix("val_") for name in names if name.startswith("val_")]
-    return first == "epoch" and "loss" in names and bool(valid) and names == sorted(names) and set(valid) <= set(names)
+    is_named_so = first == "epoch" and "loss" in names and names == sorted(names)
+    return is_named_so and bool(valid) and set(valid) <= set(names) and header.below[0] != "1"
 
 
 def _matches(source: Source) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from whygap.logs.json_text import number_in, numbers_in
 from whygap.logs.records import LoggedRun
 from whygap.logs.source import clean
-from whygap.logs.table import Gatherer, read_runs
+from whygap.logs.table import MOST_RUNS, Gatherer, read_runs
 
 FORMAT = "Keras History"
 FACTS = {"steps": "steps_per_epoch", "epochs": "epochs_planned", "batch_size": "batch_size"}
@@ -43,9 +43,9 @@ def _histories(document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield "", document
         case dict() if _is_history(document):
             yield "", {"history": document}
-        case [*folds] if folds and all(map(_is_history, folds)):
+        case [*folds] if 0 < len(folds) <= MOST_RUNS and all(map(_is_history, folds)):
             yield from ((str(k), {"history": fold}) for k, fold in enumerate(folds, start=1))
-        case dict() if document and all(map(_is_history, document.values())):
+        case dict() if 0 < len(document) <= MOST_RUNS and all(map(_is_history, document.values())):
             yield from ((name, {"history": history}) for name, history in document.items())
 
 

@@ -19,7 +19,7 @@ from whygap.logs.records import LoggedRun
 from whygap.logs.scalars import table_by_step
 from whygap.logs.source import Reader, Source
 from whygap.logs.sqlite_file import columns_of
-from whygap.logs.table import MOST_NUMBERS, read_runs
+from whygap.logs.table import MOST_NUMBERS, MOST_RUNS, read_runs
 
 FORMAT = "MLflow"
 FOLDER = "metrics"
@@ -52,6 +52,8 @@ def runs_in(db: sqlite3.Connection, source_name: str) -> tuple[LoggedRun, ...]:
         if isinstance(value, (int, float)) and isinstance(step, int) and isinstance(at, int):
             number = math.nan if nan else math.copysign(math.inf, value) if abs(value) > LARGEST else float(value)
             found.setdefault(str(run), {}).setdefault(str(key), []).append((step, at, number))
+            if len(found) > MOST_RUNS:
+                raise InputError(f"{source_name}: more than {MOST_RUNS:,} runs")
     names = _names(db)
     return tuple(run for key, points in found.items() for run in _runs(names.get(key, key), points, source_name))
 

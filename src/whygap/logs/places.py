@@ -97,23 +97,24 @@ def _evenly(number: Array, often: Rows) -> Array:
 def _by_rows(step: Array | None, scores: Scores, rows: int) -> Places:
     """Number the rows in which scores of both splits stand, or that follow each other in turn; all else is not known."""
     epoch = np.full(rows, np.nan)
-    for train, valid in _epochs_in_rows(scores):
-        if step is None or all((np.diff(step[at]) == np.diff(step[at])[:1]).all() for at in (train, valid)):
-            if step is not None and np.array_equal(train, valid) and (step[train[0]] > 1 or (np.diff(step[train]) != 1).any()):
-                continue
-            epoch[train] = epoch[valid] = np.arange(1, len(train) + 1)
-            return Places(epoch, step, None, ("no column of epochs: each row of scores is taken as one epoch",))
+    for train, valid in _epochs_in_rows(scores, step):
+        epoch[train] = epoch[valid] = np.arange(1, len(train) + 1)
+        return Places(epoch, step, None, ("no column of epochs: each row of scores is taken as one epoch",))
     return Places(epoch, step)
 
 
-def _epochs_in_rows(scores: Scores) -> Iterator[tuple[Rows, Rows]]:
+def _epochs_in_rows(scores: Scores, step: Array | None) -> Iterator[tuple[Rows, Rows]]:
     """Yield the rows of training and validation scores that go together, one each per epoch."""
     valid_of = {score: at for score, split, at in reversed(scores) if split == "valid"}
     for score, split, train in scores:
         valid = valid_of.get(score, train[:0])
-        if split == "train" and len(train) == len(valid):
-            turns = np.stack([train, valid], axis=1).ravel()
-            if np.array_equal(train, valid) or (len(turns) > 2 and (np.diff(turns) > 0).all()):
+        if split != "train" or len(train) != len(valid):
+            continue
+        turns = np.stack([train, valid], axis=1).ravel()
+        if np.array_equal(train, valid):
+            if step is None or (step[train[0]] <= 1 and (np.diff(step[train]) == 1).all()):
                 yield train, valid
-    if scores and all(np.array_equal(at, scores[0][2]) for _, _, at in scores):
+        elif len(turns) > 2 and (np.diff(turns) > 0).all() and (step is None or (np.diff(step[turns], n=2) == 0).all()):
+            yield train, valid
+    if step is None and scores and all(np.array_equal(at, scores[0][2]) for _, _, at in scores):
         yield scores[0][2], scores[0][2]

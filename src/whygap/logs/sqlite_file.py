@@ -47,7 +47,7 @@ def opened(source: Source) -> Iterator[sqlite3.Connection]:
             with closing(sqlite3.connect(f"file:{where}", uri=True)) as db:
                 _guard(db)
                 yield db
-    except (sqlite3.Error, OverflowError) as error:
+    except (sqlite3.Error, OverflowError, UnicodeError) as error:
         text = "reading took too long" if "interrupted" in str(error) else clean(str(error))
         raise InputError(f"{source.name}: SQLite: {text}") from error
     except OSError as error:

@@ -17,7 +17,7 @@ from whygap.logs.records import Array, LoggedRun, Series, Split
 from whygap.logs.source import clean
 
 MOST_COLUMNS = 10_000
-MOST_RUNS = 1_000
+MOST_RUNS = 10_000
 MOST_NUMBERS = 32_000_000
 """In one source: 384 MB of memory."""
 
@@ -57,14 +57,18 @@ class Table:
             values[self.columns[name].row] = self.columns[name].value
         return values
 
-    def between(self, low: int, high: int) -> Table:
-        """Return the rows from `low` to before `high`; columns without a number there are left out."""
-        columns = {}
+    def cut(self, bounds: Sequence[int]) -> list[Table]:
+        """Return the rows between each two bounds as tables; columns without a number there are left out."""
+        parts: list[dict[str, Column]] = [{} for _ in bounds[1:]]
         for name, column in self.columns.items():
-            first, last = np.searchsorted(column.row, (low, high))
-            if last > first:
-                columns[name] = Column(column.row[first:last] - low, column.value[first:last])
-        return Table(columns, high - low, self.source_name, self.notes)
+            edges = np.searchsorted(column.row, bounds)
+            for k in np.flatnonzero(np.diff(edges)).tolist():
+                kept = slice(edges[k], edges[k + 1])
+                parts[k][name] = Column(column.row[kept] - bounds[k], column.value[kept])
+        return [
+            Table(columns, high - low, self.source_name, self.notes)
+            for columns, (low, high) in zip(parts, itertools.pairwise(bounds), strict=True)
+        ]
 
     def split_by(self, labels: Sequence[str]) -> Table:
         """Return the table with the columns of scores split by the label of each row, if all labels are words for splits."""
@@ -124,12 +128,15 @@ class Gatherer:
 
     def table(self, rows: int, notes: Iterable[str] = ()) -> Table:
         """Return what was gathered, of `rows` rows."""
-        columns = {
-            name: Column(np.array(self._rows[name], dtype=np.int64), np.array(self._values[name], dtype=np.float64))
-            for name in self._rows
-            if self._rows[name]
-        }
+        columns = {name: self._column(name) for name, gathered in self._rows.items() if gathered}
         return Table(columns, rows, self.source_name, tuple(notes))
+
+    def _column(self, name: str) -> Column:
+        row, value = np.array(self._rows[name], dtype=np.int64), np.array(self._values[name])
+        if (np.diff(row) < 0).any():  # two columns of the log have come by the same name
+            order = np.argsort(row, kind="stable")
+            row, value = row[order], value[order]
+        return Column(row, value)
 
 
 def read_runs(
@@ -173,9 +180,9 @@ def read_runs(
     if len(bounds) > MOST_RUNS:
         raise InputError(f"{table.source_name}: epochs start again more than {MOST_RUNS:,} times")
     runs = []
-    for k, (low, high) in enumerate(itertools.pairwise(bounds), start=1):
+    for k, part in enumerate(table.cut(bounds), start=1):
         with np.errstate(all="ignore"):  # a log may say epoch 1e308
-            run = _run(table.between(low, high), said, epoch, step, counts_from)
+            run = _run(part, said, epoch, step, counts_from)
         number = f"{name} {k}".strip() if len(bounds) > 2 else name
         runs.append(replace(run, format=format, framework=framework, name=clean(number)))
     return tuple(run for run in runs if any(s.split != "none" for s in run.series))

@@ -109,7 +109,7 @@ def _split(folder: PurePath, tags: set[str]) -> tuple[PurePath, str]:
 
 
 def _runs(name: str, parts: list[Scalars], source_name: str) -> Iterable[LoggedRun]:
-    for k, scalars in enumerate(parts, start=1):
+    for k, scalars in enumerate(filter(None, parts), start=1):
         of_part = f"{name} {k}".strip() if len(parts) > 1 else name
         yield from _keras(of_part, scalars, source_name) or _other(of_part, scalars, source_name)
 
