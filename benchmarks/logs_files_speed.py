@@ -85,14 +85,15 @@ def main() -> None:
         for name, write, size in cases:
             path = Path(folder) / "log"
             write(path, size)
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             source = Source(path)
             reader = next(reader for reader in FILES if reader.matches(source))
             runs = reader.read(source)
-            took = time.perf_counter() - begun
+            took, used = time.perf_counter() - begun, time.process_time() - used
             numbers = sum(series.value.size for run in runs for series in run.series)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(f"{name:20} {reader.format:12} {took:6.2f} s  {numbers:10,} numbers  peak so far {peak:,.0f} MB")
+            timed = f"{took:6.2f} s ({used:.2f} s of CPU)"
+            print(f"{name:20} {reader.format:12} {timed}  {numbers:10,} numbers  peak so far {peak:,.0f} MB")
 
 
 if __name__ == "__main__":
