@@ -60,7 +60,7 @@ def test_it_is_known_by_its_content(sample):
 
 
 def series_told_by(run, key):
-    """Return what `truth.json` means by "train loss", "unknown logloss 2", "train loss step" and, by its epochs, "... epoch"."""
+    """Return what `truth.json` means by "train loss", "unknown logloss 2", "train loss step" and "train loss epoch"."""
     split, score, which = [*key.split(), ""][:3]
     found = [s for s in run.series if (s.score, s.split) == (score, split)]
     if which == "epoch":
