@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import stat
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,12 @@ HEAD = 65_536
 CHUNK = 1 << 20
 
 
+def clean(text: str, most: int = 200) -> str:
+    """Return a text that a log gives, fit to be shown in one line: no control characters, and not too long."""
+    short = text if len(text) <= most else f"{text[: most - 1]}…"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)
+
+
 class Source:
     """A file or folder to read from.
 
@@ -29,27 +36,45 @@ class Source:
     Raises
     ------
     InputError
-        If it doesn't exist or can't be read.
+        If it doesn't exist, is neither (reading a device or a pipe may never end), or can't be read.
     """
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.path = path
-        self.name = name or str(path)
+        self.name = clean(name or str(path), most=4096)
         try:
-            self.is_folder = path.is_dir()
-            if not self.is_folder:
-                with path.open("rb") as file:
-                    self.head = file.read(HEAD)
-            else:
-                self.head = b""
+            mode = path.stat().st_mode
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            raise InputError(f"{self.name}: {getattr(error, 'strerror', None) or error}") from error
+        self.is_folder = stat.S_ISDIR(mode)
+        if not (self.is_folder or stat.S_ISREG(mode)):
+            raise InputError(f"{self.name}: neither a file nor a folder")
+        try:
+            self.head = b"" if self.is_folder else self._first_bytes()
         except OSError as error:
             raise InputError(f"{self.name}: {error.strerror or error}") from error
+
+    def _first_bytes(self) -> bytes:
+        with self.path.open("rb") as file:
+            return file.read(HEAD)
+
+    @property
+    def encoding(self) -> str:
+        """Of the text, if it is one: UTF-8, or UTF-16 where it has the mark."""
+        return "utf-16" if self.head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
     @cached_property
     def is_text(self) -> bool:
         """Whether the first bytes are text: bytes that no text has are few."""
+        if self.encoding == "utf-16":
+            return True
         odd = sum(b < 9 or 14 <= b < 27 or 28 <= b < 32 or b == 127 for b in self.head)
         return bool(self.head) and odd <= len(self.head) // 20 and b"\0" not in self.head
+
+    @cached_property
+    def text_head(self) -> str:
+        """The first bytes as text, "" if they aren't."""
+        return self.head.decode(self.encoding, errors="replace") if self.is_text else ""
 
     def chunks(self) -> Iterator[str]:
         """Yield the text in pieces, decoded as UTF-8 (or UTF-16 with its mark); what isn't valid becomes a replacement mark.
@@ -59,10 +84,8 @@ class Source:
         InputError
             If it can't be read.
         """
-        is_wide = self.head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        encoding = "utf-16" if is_wide else "utf-8-sig"
         try:
-            with self.path.open(encoding=encoding, errors="replace", newline="") as file:
+            with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
                 while text := file.read(CHUNK):
                     yield text
         except OSError as error:
