@@ -1,0 +1,152 @@
+"""Runs while they are read: columns that grow, and become series when the run has ended."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+
+from whygap.logs.printed import read_number, unit_of
+from whygap.logs.records import Grain, LoggedRun, Series, Split
+
+_LOOKED_AT = 500
+"""Numbers of a column whose last digits are looked at: most of a million have the unit that most of these have."""
+
+
+class DraftColumn:
+    """The numbers of one column so far, packed: a log of 100 MB has some millions."""
+
+    def __init__(self) -> None:
+        self.value = array("d")
+        self.epoch = array("d")
+        self.step = array("d")
+        self._units: Counter[float] = Counter()
+
+    def add(self, text: str, epoch: float, step: float = math.nan) -> None:
+        """Add a number as it was printed."""
+        try:
+            value = float(text)
+        except ValueError:
+            odd = read_number(text)
+            if odd is None:
+                return
+            value = odd
+        self.value.append(value)
+        self.epoch.append(epoch)
+        self.step.append(step)
+        if len(self.value) <= _LOOKED_AT and math.isfinite(value):
+            self._units[unit_of(text)] += 1
+
+    @property
+    def resolution(self) -> float:
+        """Unit of the last digit of most numbers; of two as frequent ones the finer: zeros at the end may be left out."""
+        return max(self._units, key=lambda unit: (self._units[unit], -unit), default=0.0)
+
+    def to_series(self, column: str, score: str, split: Split, *, shift: float = 0.0) -> Series:
+        """Return the column as a series, its epochs counted `shift` later."""
+        epoch = np.array(self.epoch) + shift
+        step = np.array(self.step)
+        return Series(
+            column=column,
+            score=score,
+            split=split,
+            value=np.array(self.value),
+            epoch=epoch,
+            step=None if np.isnan(step).all() else step,
+            grain=_grain(epoch, step),
+            resolution=self.resolution,
+        )
+
+
+def _grain(epoch: np.ndarray, step: np.ndarray) -> Grain:
+    """Return "epoch" where there is at most one number for each."""
+    if np.isnan(epoch).all():
+        return "epoch" if np.isnan(step).all() else "step"
+    known = epoch[~np.isnan(epoch)]
+    return "epoch" if bool((known == np.round(known)).all() and (np.diff(known) > 0).all()) else "step"
+
+
+class DraftRun:
+    """A run while it is read.
+
+    Parameters
+    ----------
+    console, framework : str
+        The format and the framework, as in `LoggedRun`.
+    meaning : callable
+        Gives the score and the split of a column by its name.
+    """
+
+    def __init__(self, console: str, framework: str, meaning: Callable[[str], tuple[str, Split]]) -> None:
+        self.format = console
+        self.framework = framework
+        self.meaning = meaning
+        self.columns: dict[str, DraftColumn] = {}
+        self.facts: dict[str, float] = {}
+        self.notes: list[str] = []
+        self.last = math.nan
+        self.first = math.nan
+        self._apart: list[Series] = []
+
+    def add(self, name: str, text: str, epoch: float, step: float = math.nan) -> None:
+        """Add a number to a column."""
+        column = self.columns.get(name)
+        if column is None:
+            column = self.columns[name] = DraftColumn()
+        column.add(text, epoch, step)
+
+    def reach(self, epoch: float) -> None:
+        """Say which epoch the log has come to."""
+        if math.isnan(self.first):
+            self.first = epoch
+        self.last = epoch
+
+    def add_apart(self, name: str, text: str, split: Split = "unknown") -> None:
+        """Add a score of an evaluation that is no epoch's."""
+        column = DraftColumn()
+        column.add(text, math.nan)
+        if column.value and len(self._apart) < _LOOKED_AT:
+            score = self.meaning(name)[0]
+            self._apart.append(column.to_series(f"{name} (evaluation)", score, split))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no number has come yet."""
+        return not self.columns and not self._apart
+
+    def finish(self, *, shift: float, name: str) -> LoggedRun:
+        """Return the run, its epochs counted `shift` later."""
+        series = [c.to_series(n, *self.meaning(n), shift=shift) for n, c in self.columns.items() if c.value]
+        if self._apart:
+            self.notes.append(f"scores of evaluations, which are no epoch's, stand apart: {len(self._apart)}")
+        return LoggedRun(
+            format=self.format,
+            framework=self.framework,
+            name=name,
+            series=(*series, *self._apart),
+            facts=dict(self.facts),
+            notes=tuple(self.notes),
+        )
+
+
+def finish_all(drafts: list[DraftRun], notes: tuple[str, ...] = (), *, shift: float | None = None) -> tuple[LoggedRun, ...]:
+    """Return the runs of a source that have numbers, numbered where there are several.
+
+    Parameters
+    ----------
+    drafts : list of DraftRun
+        In the order of the log.
+    notes : tuple of str
+        On the source as a whole: every run gets them.
+    shift : float, optional
+        Added to every epoch; by default 1 where one of the runs counts from 0.
+    """
+    full = [draft for draft in drafts if not draft.is_empty]
+    if shift is None:
+        shift = 1.0 if any(draft.first == 0 for draft in full) else 0.0
+    for draft in full:
+        draft.notes.extend(notes)
+    return tuple(draft.finish(shift=shift, name=f"run {i}" if len(full) > 1 else "") for i, draft in enumerate(full, 1))

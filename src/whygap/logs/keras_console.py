@@ -1,0 +1,289 @@
+"""Consoles of Keras 1, 2 and 3: progress bars and the lines of `verbose=2`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from whygap.logs.console_lines import ConsoleFormat, Line, console_lines
+from whygap.logs.drafts import DraftRun, finish_all
+from whygap.logs.keras_lines import KerasLine, is_of_keras, parts_of, plan_of
+from whygap.logs.printed import NUMBER, shape_of
+from whygap.logs.records import LoggedRun, Split
+from whygap.logs.score_names import is_no_score, score_of, split_of
+from whygap.logs.source import Source
+
+_MOST_WAITING = 1000
+"""Results without a heading that wait for the next one, which tells their epochs."""
+
+_NARROWEST = 79
+"""Characters of a line from which on it may have been wrapped by a window."""
+
+_RESULT = re.compile(rf"\s{{0,40}}\[?({NUMBER}(?:,\s{{0,4}}{NUMBER}){{0,40}})\]?$")
+_SAID = re.compile(rf"\s{{0,40}}([A-Za-z]{{1,12}}[ _]\w[\w ]{{0,40}}?)\s{{0,4}}[:=]\s{{0,4}}({NUMBER})\s{{0,4}}%?$")
+_REST = re.compile(rf"[\w.]{{0,60}}(?:: {NUMBER}(?: - |$)| - )|[0-9]{{1,4}}(?:e[-+][0-9]{{2}})?(?: - |$)")
+
+
+class _Result(NamedTuple):
+    """The scores of a bar or line."""
+
+    names: tuple[str, ...]
+    texts: tuple[str, ...]
+    total: str
+    plan: KerasLine
+    may_change: bool
+
+    @property
+    def has_valid(self) -> bool:
+        return any(name.startswith("val_") for name in self.names)
+
+
+class _Console:
+    """What a console has told so far."""
+
+    def __init__(self) -> None:
+        self.drafts = [_draft()]
+        self.heading = math.nan  # of the epoch in hand
+        self.planned = math.nan
+        self.result: _Result | None = None  # of the epoch in hand
+        self.total = ""  # of the bar of the epoch in hand
+        self.unfinished: tuple[Line, KerasLine] | None = None
+        self.bar_stands_twice = False
+        self.waiting: list[_Result] = []
+        self.sizes: dict[str, float] = {}
+        self.asks_result = False
+
+    @property
+    def draft(self) -> DraftRun:
+        return self.drafts[-1]
+
+    def take(self, line: Line, plan: KerasLine | None) -> None:
+        """Take the next line."""
+        text = line.text
+        if plan is None:
+            self._take_result_of_evaluation(text)
+        elif plan.kind == "epoch":
+            heading, *planned = (float(text[a:b]) for a, b in plan.counts)
+            self._begin_epoch(heading, planned[0] if planned else math.nan)
+        elif plan.kind == "scores":
+            self._take_scores(line, plan)
+        else:
+            names = ("n_train", "n_valid") if plan.kind == "sizes" else ("steps_per_epoch",)
+            self.sizes |= {n: float(text[a:b].replace(",", "") or 0) for n, (a, b) in zip(names, plan.counts, strict=False)}
+
+    def end(self) -> None:
+        """Settle what is open when the log ends."""
+        self._end_epoch()
+        self._settle(math.nan)
+        if all(draft.is_empty for draft in self.drafts) and self.unfinished:
+            line, plan = self.unfinished
+            (a, b), (c, d) = plan.counts
+            total = float(line.text[c:d]) if line.text[c].isdigit() else math.nan
+            epoch = (self.heading if self.heading > 0 else 1.0) - 1 + float(line.text[a:b]) / (total or math.nan)
+            for name, text in zip(*_scores(line.text, plan), strict=True):
+                self.draft.add(name, text, epoch)
+            self.draft.notes.append("no epoch is finished: the numbers are the averages up to the last state of the bar")
+
+    def _begin_epoch(self, heading: float, planned: float) -> None:
+        self._end_epoch()
+        last = self.draft.last
+        if planned == 1 and self.planned == 1 and heading == 1 and last >= 1:
+            heading = last + 1  # fit() called again and again for one epoch, as loops around stateful models do
+        if heading <= last:
+            self._settle(math.nan)
+            self.drafts.append(_draft())
+        else:
+            self._settle(heading)
+        if planned > 1:
+            self.draft.facts["epochs_planned"] = planned
+        self.heading, self.planned = heading, planned
+
+    def _end_epoch(self) -> None:
+        if self.result is None and self.unfinished and not self.unfinished[0].overwritten and not math.isnan(self.heading):
+            line, plan = self.unfinished
+            names, texts = _scores(line.text, plan)
+            if line.text[slice(*plan.counts[1])] == "Unknown":
+                self.result = _Result(names, texts, "", plan, True)
+        if self.result is not None:
+            self._keep(self.result, self.heading)
+        if self.result is not None or not math.isnan(self.heading):
+            self.heading = self.heading if self.result is None else math.nan
+        self.result, self.total, self.bar_stands_twice = None, "", False
+
+    def _keep(self, result: _Result, epoch: float) -> None:
+        draft = self.draft
+        draft.facts |= self.sizes
+        self.sizes = {}
+        draft.reach(epoch)
+        for name, text in zip(result.names, result.texts, strict=True):
+            draft.add(name, text, epoch)
+        if result.total.isdigit() and "steps_per_epoch" not in draft.facts:
+            total = float(result.total)
+            if result.plan.per_sample:
+                draft.facts.setdefault("n_train", total)
+            elif result.plan.per_step and draft.facts.get("n_train") != total:
+                draft.facts["steps_per_epoch"] = total
+
+    def _take_scores(self, line: Line, plan: KerasLine) -> None:
+        text, total, may_change = line.text, "", line.overwritten or plan.is_refresh
+        if plan.counts:
+            (a, b), (c, d) = plan.counts
+            done, total = text[a:b], text[c:d]
+            if not _is_full(done, total, is_glued=plan.is_glued):
+                if plan.pairs:
+                    self.unfinished = line, plan
+                    self.total = self.total or (total if total != "Unknown" else "")
+                    self.bar_stands_twice |= not line.overwritten
+                return
+        if not plan.pairs:
+            self.asks_result = True
+            return
+        result = _Result(*_scores(text, plan), total, plan, may_change)
+        if math.isnan(self.heading):
+            self._wait(result)
+        elif self.result is None and (not self.total or total in (self.total, "")):
+            self.result = result
+        elif self.result is not None and self._is_later_state(self.result, result):
+            self.bar_stands_twice &= self.result.may_change
+            self.result = result
+        else:
+            self._wait(result)
+
+    def _is_later_state(self, before: _Result, after: _Result) -> bool:
+        """Return whether a bar shows the same epoch again: with validation now, or where every state has a line of its own."""
+        if before.total != after.total:
+            return not before.has_valid and after.has_valid
+        return (
+            before.may_change
+            or (after.has_valid and not before.has_valid)
+            or (self.bar_stands_twice and before.names == after.names)
+        )
+
+    def _wait(self, result: _Result) -> None:
+        if self.waiting and self.waiting[-1].may_change and self.waiting[-1].total == result.total:
+            self.waiting.pop()
+        self.waiting.append(result)
+        if len(self.waiting) > _MOST_WAITING:
+            self._settle(math.nan)
+
+    def _settle(self, following: float) -> None:
+        """Give the results that came without a heading to the epochs before `following`; what is no epoch's stands apart."""
+        if not self.waiting:
+            return
+        waiting, self.waiting = self.waiting, []
+        last = 0.0 if math.isnan(self.draft.last) else self.draft.last
+        has_epochs = not math.isnan(self.draft.last)
+        has_valid = any(r.has_valid for r in waiting) or any(name.startswith("val_") for name in self.draft.columns)
+        of_epochs = [r for r in waiting if r.has_valid or not has_valid]
+        if math.isnan(following):
+            if not has_valid and (has_epochs or not _are_epochs(waiting)):
+                of_epochs = []
+            start = last + 1
+        else:
+            of_epochs = of_epochs[max(0, len(of_epochs) - int(following - 1 - last)) :] if following - 1 > last else []
+            start = following - len(of_epochs)
+        kept = {id(r): start + i for i, r in enumerate(of_epochs)}
+        for result in waiting:
+            if id(result) in kept:
+                self._keep(result, kept[id(result)])
+            elif not result.has_valid:
+                for name, text in zip(result.names, result.texts, strict=True):
+                    self.draft.add_apart(name, text)
+
+    def _take_result_of_evaluation(self, text: str) -> None:
+        """Take what is printed of an evaluation: "[0.35, 0.88]" after a bar without scores, or "Test accuracy: 0.88"."""
+        if self.asks_result and (found := _RESULT.match(text)):
+            texts = found[1].replace(" ", "").split(",")
+            known = self.result.names if self.result else tuple(self.draft.columns)
+            names = [name for name in known if not name.startswith("val_")] or ["loss"]
+            if len(texts) <= len(names):
+                for name, number in zip(names, texts, strict=False):
+                    self.draft.add_apart(name, number)
+        elif (said := _SAID.match(text)) and (split := split_of(said[1])) and score_of(said[1]):
+            self.draft.add_apart(said[1], said[2], split)
+        self.asks_result = False
+
+
+def _draft() -> DraftRun:
+    return DraftRun(KERAS_CONSOLE.name, "keras", _meaning)
+
+
+def _meaning(name: str) -> tuple[str, Split]:
+    if is_no_score(name):
+        return score_of(name), "none"
+    if name.startswith("val_"):
+        return score_of(name[4:]) or name[4:], "valid"
+    return score_of(name) or name, "train"
+
+
+def _scores(text: str, plan: KerasLine) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(text[a:b] for (a, b), _ in plan.pairs), tuple(text[a:b] for _, (a, b) in plan.pairs)
+
+
+def _is_full(done: str, total: str, *, is_glued: bool) -> bool:
+    """Return whether a bar is at its end, or beyond it: some versions count "10000/1"."""
+    if is_glued:
+        return done.endswith(total)
+    return done == total or (total != "Unknown" and float(done) >= float(total))
+
+
+def _are_epochs(results: list[_Result]) -> bool:
+    """Return whether results without headings and validation are epochs: evaluations aren't that many, nor without a bar."""
+    totals = {r.total for r in results}
+    return totals == {""} or (len(totals) == 1 and len(results) > 2)
+
+
+def _unwrapped(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield the lines, those put together that a window or a letter wrapped."""
+    held: Line | None = None
+    for line in lines:
+        if held is None:
+            held = line
+        elif (text := _joined(held, line)) is not None:
+            held = held._replace(text=text, width=line.width, overwritten=line.overwritten)
+        else:
+            yield held
+            held = line
+    if held is not None:
+        yield held
+
+
+def _joined(before: Line, after: Line) -> str | None:
+    """Return the text of two lines that were one, None if they were two."""
+    first, second = before.text, after.text
+    if before.overwritten or "-" not in first or len(first) > 4000 or second.startswith("Epoch "):
+        return None
+    plan = plan_of(shape_of(first))
+    if plan is None or plan.kind != "scores":
+        return None
+    rest = second.lstrip()
+    next_plan = plan_of(shape_of(second))
+    if next_plan and (next_plan.counts or not (rest.startswith("- ") or next_plan.pairs)):
+        return None
+    if rest.startswith("- ") and not rest[2:3].isdigit():
+        return f"{first} {rest}"
+    if first.endswith((" -", ":")) and not rest.lower().startswith("epoch"):
+        return f"{first} {rest}"
+    if before.width >= _NARROWEST and _REST.match(second):
+        return first + second
+    return None
+
+
+def _read(source: Source) -> tuple[LoggedRun, ...]:
+    lines = console_lines(source)
+    console = _Console()
+    for line in _unwrapped(lines):
+        plan = plan_of(shape_of(line.text))
+        if (plan and plan.end) or line.text.find("Epoch ", 1) > 0:
+            for part in parts_of(line.text):
+                console.take(line._replace(text=part), plan_of(shape_of(part)))
+        else:
+            console.take(line, plan)
+    console.end()
+    return finish_all(console.drafts, lines.notes)
+
+
+KERAS_CONSOLE = ConsoleFormat("Keras console", lambda texts: any(map(is_of_keras, texts)), _read)
+"""Reads what Keras prints while it trains."""
