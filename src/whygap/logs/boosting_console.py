@@ -18,7 +18,7 @@ Place = tuple[int, int]
 
 _ODD = r"(?:-?nan\(ind\)|-?1\.#[A-Z]{3,4})"
 _VALUE = rf"({_ODD}|{NUMBER})(?:\s?\+\s?{NUMBER})?"
-_XGBOOST = re.compile(r"\[([0-9]{1,9})\](?=(?:\s|#011){1,8}[^\s:]{1,100}-[^\s:]{1,60}:)")
+_XGBOOST = re.compile(r"\[([0-9]{1,9})\](?=\s{1,8}[^\s:]{1,100}-[^\s:]{1,60}:)")
 _XGBOOST_PAIR = re.compile(rf"(?<!\S)([^\s:]{{1,100}}-[^\s:]{{1,60}}):\s?{_VALUE}")
 _LIGHTGBM = re.compile(r"\[([0-9]{1,9})\]:?(?=\s{1,8}[^\n':]{1,100}'s [^:\s]{1,60}\s?:)")
 _LIGHTGBM_PAIR = re.compile(rf"(?<=\s)([^\s':][^':\t]{{0,100}}'s [^:\s]{{1,60}})\s?:\s{{0,4}}{_VALUE}")
@@ -62,7 +62,7 @@ class _Tool(NamedTuple):
         plan = lru_cache(maxsize=2048)(self._plan)
         return ConsoleFormat(
             self.format,
-            lambda texts: any(plan(shape_of(text)) is not None for text in texts),
+            lambda texts: any(plan(shape_of(_with_tabs(text))) is not None for text in texts),
             lambda source: self._read(source, plan),
         )
 
@@ -79,7 +79,7 @@ class _Tool(NamedTuple):
         drafts = [DraftRun(self.format, self.framework, lambda name: (name, "unknown"))]
         is_repeated = False
         for line in lines:
-            text = line.text.replace("#011", "\t") if "#011" in line.text else line.text
+            text = _with_tabs(line.text)
             found = plan(shape_of(text))
             if found is None:
                 is_repeated = _ANNOUNCES_BEST.search(text, max(0, len(text) - 60)) is not None
@@ -99,6 +99,11 @@ class _Tool(NamedTuple):
         for draft in drafts:
             draft.meaning = self.meaning(draft)
         return finish_all(drafts, lines.notes, shift=self.shift(drafts))
+
+
+def _with_tabs(text: str) -> str:
+    """Return a line with the tabs that a logger of the system writes as "#011"."""
+    return text.replace("#011", "\t") if "#011" in text else text
 
 
 def _has(draft: DraftRun, name: str, iteration: float) -> bool:

@@ -55,7 +55,7 @@ def read_console(source: Source) -> tuple[LoggedRun, ...]:
     InputError
         If the text can't be read or has no scores; the message names the line that isn't understood.
     """
-    likely = [reader for reader in CONSOLE if reader.matches(source)] or _readers_of_a_later_line(source)
+    likely = [reader for reader in CONSOLE if reader.matches(source)] or _readers_of_a_later_line(source) or [FREE_FORM.reader]
     unread: InputError | None = None
     for reader in likely:
         try:

@@ -54,9 +54,9 @@ class _Prints:
         if plan is not None and plan.has_comma_numbers:
             text = _with_points(text)
             plan = plan_of(shape_of(text))
+        if (plan is None or not plan.fields) and self.unread is None and self.draft.is_empty and looks_scored(text):
+            self.unread = line
         if plan is None:
-            if self.unread is None and self.draft.is_empty and looks_scored(text):
-                self.unread = line
             return
         if plan.epoch and (plan.fields or plan.is_heading):
             self._reach(float(text[slice(*plan.epoch)]), plan, text)
@@ -133,7 +133,7 @@ class _Prints:
             for name, column in draft.columns.items():
                 score, split = self.meanings[name]
                 is_within = any(n == name and k[2] for k, n in self.names.items())
-                if split is None and (has_other or is_within) and (score, "train") not in said:
+                if split is None and (is_within or (has_other and (score, "train") not in said)):
                     self.meanings[name] = score, "train"
                 epoch = np.array(column.epoch)
                 if np.isnan(epoch).all():
@@ -185,7 +185,7 @@ def _without_bars(lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
             continue
         rest = text[bar.end :]
         is_of_epochs = bar.unit == "epoch" or bar.before.lower().strip(" :") in ("epochs", "epoch")
-        if bar.is_full or is_of_epochs:
+        if bar.is_full or (is_of_epochs and bar.after):
             key = bar.before, bar.done if is_of_epochs else ""
             if held and held[0] != key:
                 yield held[1:]

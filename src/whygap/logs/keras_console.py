@@ -18,6 +18,8 @@ from whygap.logs.source import Source
 _MOST_WAITING = 1000
 """Results without a heading that wait for the next one, which tells their epochs."""
 
+_FIRST_NAMES = ("loss", "acc", "accuracy")
+
 _NARROWEST = 79
 """Characters of a line from which on it may have been wrapped by a window."""
 
@@ -37,7 +39,7 @@ class _Result(NamedTuple):
 
     @property
     def has_valid(self) -> bool:
-        return any(name.startswith("val_") for name in self.names)
+        return any(map(_is_valid, self.names))
 
 
 class _Console:
@@ -142,6 +144,8 @@ class _Console:
             return
         result = _Result(*_scores(text, plan), total, plan, may_change)
         if math.isnan(self.heading):
+            if plan.is_bare and self.draft.is_empty and result.names[0] not in _FIRST_NAMES:
+                return  # the end of a line of which the beginning was cut off
             self._wait(result)
         elif self.result is None and (not self.total or total in (self.total, "")):
             self.result = result
@@ -175,7 +179,7 @@ class _Console:
         waiting, self.waiting = self.waiting, []
         last = 0.0 if math.isnan(self.draft.last) else self.draft.last
         has_epochs = not math.isnan(self.draft.last)
-        has_valid = any(r.has_valid for r in waiting) or any(name.startswith("val_") for name in self.draft.columns)
+        has_valid = any(r.has_valid for r in waiting) or any(map(_is_valid, self.draft.columns))
         of_epochs = [r for r in waiting if r.has_valid or not has_valid]
         if math.isnan(following):
             if not has_valid and (has_epochs or not _are_epochs(waiting)):
@@ -197,7 +201,7 @@ class _Console:
         if self.asks_result and (found := _RESULT.match(text)):
             texts = found[1].replace(" ", "").split(",")
             known = self.result.names if self.result else tuple(self.draft.columns)
-            names = [name for name in known if not name.startswith("val_")] or ["loss"]
+            names = [name for name in known if not _is_valid(name)] or ["loss"]
             if len(texts) <= len(names):
                 for name, number in zip(names, texts, strict=False):
                     self.draft.add_apart(name, number)
@@ -213,9 +217,13 @@ def _draft() -> DraftRun:
 def _meaning(name: str) -> tuple[str, Split]:
     if is_no_score(name):
         return score_of(name), "none"
-    if name.startswith("val_"):
+    if _is_valid(name):
         return score_of(name[4:]) or name[4:], "valid"
     return score_of(name) or name, "train"
+
+
+def _is_valid(name: str) -> bool:
+    return name.startswith(("val_", "val. "))  # with a point in versions below 0.2
 
 
 def _scores(text: str, plan: KerasLine) -> tuple[tuple[str, ...], tuple[str, ...]]:

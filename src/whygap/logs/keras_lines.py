@@ -52,6 +52,8 @@ class KerasLine(NamedTuple):
         Whether the bar follows a number without a blank, so that its count begins with digits of that.
     per_sample, per_step : bool
         Whether the bar says that it counts samples, or steps.
+    is_bare : bool
+        Whether there are neither a bar nor a time.
     """
 
     kind: str
@@ -62,6 +64,7 @@ class KerasLine(NamedTuple):
     is_glued: bool = False
     per_sample: bool = False
     per_step: bool = False
+    is_bare: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -91,7 +94,7 @@ def plan_of(shape: bytes) -> KerasLine | None:
         return KerasLine("scores", pairs=pairs) if pairs else None
     pairs, _ = _pairs(text, 0)
     is_nothing_else = not _PAIR.sub("", text).strip(" -–—")
-    return KerasLine("scores", pairs=pairs) if len(pairs) > 1 and is_nothing_else else None
+    return KerasLine("scores", pairs=pairs, is_bare=True) if len(pairs) > 1 and is_nothing_else else None
 
 
 def is_of_keras(text: str) -> bool:

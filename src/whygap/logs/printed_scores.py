@@ -43,11 +43,13 @@ _COMMA_NUMBER = re.compile(r"[0-9],[0-9]")
 _LOOKS_SCORED = re.compile(r"(?<![a-z])(?:loss|acc(?:uracy)?)(?![a-z])\s{0,4}[:=]")
 
 _SCORES = word_set("""
-    loss losses acc accuracy error err mse mae rmse mape smape rmsle logloss auc auroc auprc ap map f fscore precision
+    loss losses acc accuracy error err mse mae rmse mape smape rmsle logloss auc auroc auprc ap map f0 fscore precision
     recall specificity sensitivity iou miou dice jaccard bleu rouge meteor cider wer cer ppl perplexity nll bce ce kl kld
-    elbo bpc bpb psnr ssim lpips fid r rsquared corr pearson spearman kappa mcc ndcg mrr top prec cost score objective
+    elbo bpc bpb psnr ssim lpips fid r0 rsquared corr pearson spearman kappa mcc ndcg mrr top prec cost score objective
     energy reward entropy xent eer likelihood crps cross
 """)
+"""Words that name a score; their digits are zeros, as in a shape."""
+
 _NO_SCORES = word_set("""
     time took sec secs second seconds eta elapsed ms min mins minute minutes hours speed size mem memory gpu cuda samples
     examples images patience counter seed best lowest highest previous prev params parameters workers threshold weight
@@ -170,6 +172,7 @@ def _fields(text: str, low: str, counted: list[Place]) -> tuple[Field, ...]:
     """Return the scores of a line."""
     found: list[Field] = []
     doubtful: list[Field] = []
+    unmarked: list[Field] = []  # "train 8521" is no score, "train 0.5 valid 0.6" are two
     before = 0  # where the text begins that belongs to the next number
     since = 0  # where the text begins that may hold a title: "Loss: train 0.5, val 0.4"
     several: list[Split] = []  # splits that a label lists for the numbers after it: "Train/Val loss: 0.5/0.4"
@@ -210,9 +213,14 @@ def _fields(text: str, low: str, counted: list[Place]) -> tuple[Field, ...]:
         elif not score_of(name):
             title = [score_of(word) for word in words_of(low[since : label[0]]) if word in _SCORES]
             named = [f.name or score_of(text[slice(*f.label)]) for f in found]
-            field = field._replace(name=(title or named or ["loss"])[-1])
-        (doubtful if kind == "doubtful" else found).append(field)
+            follows_split = bool(found) and found[-1].name != ""
+            field = field._replace(name=title[-1] if title else named[-1] if follows_split else "score" if found else "loss")
+            is_sure = title or follows_split or text[label[1] : start].strip()[:1] in (":", "=")
+            kind = kind if is_sure else "unmarked"
+        {"score": found, "doubtful": doubtful, "unmarked": unmarked}[kind].append(field)
         since = end
+    if len(unmarked) > 1 or found:
+        found += unmarked
     return _settled(text, found, doubtful)
 
 
@@ -222,17 +230,15 @@ def _settled(text: str, found: list[Field], doubtful: list[Field]) -> tuple[Fiel
     scores = [score_of(text[slice(*f.label)]) for f in doubtful]
     found += [f for f, score in zip(doubtful, scores, strict=True) if score and scores.count(score) > 1]
     explicit = {(f.name or score_of(text[slice(*f.label)]), split_of(text[slice(*f.label)])) for f in found}
-    kept: dict[tuple[str, Split | None, str], Field] = {}
+    kept: dict[tuple[str, Split | None, Place | None], Field] = {}
     for field in sorted(found):
         label = text[slice(*field.label)]
-        score = score_of(label)
-        if field.split and not field.name and not split_of(label) and (score, field.split) in explicit:
+        score, split = field.name or score_of(label), split_of(label)
+        if field.split and not field.name and (score, field.split) in explicit:
             # "val_loss: 0.5, loss: 0.6": the loss of the split before is told already, so that this is another's.
             field = field._replace(split=None if (score, "train") in explicit else "train")
-        kept.setdefault(
-            (field.name or score, split_of(label) if not field.name or len(words_of(label)) == 1 else None, field.split or ""),
-            field,
-        )
+        # A second number of the same name is left out, but for names with digits, which are zeros here: "top1" and "top5".
+        kept.setdefault((score, field.split or split, field.label if "0" in label else None), field)
     return tuple(sorted(kept.values(), key=lambda f: f.number))
 
 
@@ -273,8 +279,6 @@ def _kind(name: str, *, has_mark: bool) -> str:
         return "score" if has_mark else ""
     if not words or len(words) > 8 or bare & _NO_SCORES or (is_no_score(name) and score_of(name)):
         return ""
-    if bare & _SCORES:
-        return "score"
-    if bare <= set(SPLIT_WORDS):
+    if (bare | set(words)) & _SCORES or bare <= set(SPLIT_WORDS):
         return "score"
     return "doubtful" if has_mark and len(words) <= 3 else ""

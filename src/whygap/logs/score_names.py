@@ -31,7 +31,7 @@ _NO_SCORE = word_set("""
 
 _SAME = {"acc": "accuracy", "err": "error", "losses": "loss"}
 
-_SAYS_NOTHING = word_set("set avg average averaged data dataset subset phase epoch step on the for of")
+_SAYS_NOTHING = word_set("set avg average averaged data dataset subset phase epoch step on the for of and with")
 """Words beside which the score is the same: "Average test loss" is a loss."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+(?:\.[0-9]+)?|[^\W\d_a-zA-Z]+")

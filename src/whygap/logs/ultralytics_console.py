@@ -20,7 +20,6 @@ _VALID_ROW = re.compile(
     rf"\s{{0,40}}all\s{{1,12}}[0-9]{{1,9}}\s{{1,12}}[0-9]{{1,9}}\s{{1,12}}({NUMBER}(?:\s{{1,12}}{NUMBER}){{0,20}})"
 )
 _COUNTED = ("Instances", "Size", "total", "targets", "labels", "img_size")
-_METRIC = re.compile(r"Box\(P|Mask\(P|Pose\(P|mAP50-95\)?|mAP@?\.5:\.95:?|mAP50\)?|mAP@?\.5|[PR]\b\)?|top[15]_acc|\S{1,20}")
 
 
 def _read(source: Source) -> tuple[LoggedRun, ...]:
@@ -34,7 +33,7 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
         if found := _HEAD.match(text):
             losses = [name for name in found[1].split() if name not in _COUNTED]
         elif found := _VALID_HEAD.match(text):
-            metrics = _METRIC.findall(found[1].partition(": ")[0])
+            metrics = [name.rpartition("(")[2].strip("()") for name in found[1].partition(": ")[0].split()]
             _kept(drafts, losses, row)
             row = None
         elif found := _ROW.match(text):
@@ -47,7 +46,7 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
                 row = epoch, float(found[2]), found[3].split()
         elif (found := _VALID_ROW.match(text)) and not drafts[-1].is_empty:
             for name, number in zip(metrics, found[1].split(), strict=False):
-                drafts[-1].add(f"metrics/{name.strip('()')}", number, drafts[-1].last)
+                drafts[-1].add(f"metrics/{name}", number, drafts[-1].last)
     _kept(drafts, losses, row)
     return finish_all(drafts, lines.notes)
 
