@@ -10,6 +10,7 @@ from whygap.logs.console_lines import console_lines, not_understood
 from whygap.logs.free_form import FREE_FORM
 from whygap.logs.keras_console import KERAS_CONSOLE
 from whygap.logs.lightning_console import LIGHTNING_CONSOLE
+from whygap.logs.printed_scores import looks_scored
 from whygap.logs.records import LoggedRun
 from whygap.logs.source import Reader, Source
 from whygap.logs.table_console import TABLE_CONSOLE
@@ -55,7 +56,7 @@ def read_console(source: Source) -> tuple[LoggedRun, ...]:
     InputError
         If the text can't be read or has no scores; the message names the line that isn't understood.
     """
-    likely = [reader for reader in CONSOLE if reader.matches(source)] or _readers_of_a_later_line(source) or [FREE_FORM.reader]
+    likely = [reader for reader in CONSOLE if reader.matches(source)] or _readers_of_a_later_line(source)
     unread: InputError | None = None
     for reader in likely:
         try:
@@ -72,8 +73,10 @@ def read_console(source: Source) -> tuple[LoggedRun, ...]:
 
 def _readers_of_a_later_line(source: Source) -> list[Reader]:
     texts = (line.text for line in console_lines(source))
+    speaks_of_scores = False
     while some := list(islice(texts, _LOOKED_AT)):
         if any(console.shows(some) for console in _FORMATS):
             some += islice(texts, _LOOKED_AT)
             return [console.reader for console in _FORMATS if console.shows(some)]
-    return []
+        speaks_of_scores = speaks_of_scores or any(map(looks_scored, some))
+    return [FREE_FORM.reader] if speaks_of_scores else []

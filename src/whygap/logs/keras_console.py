@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from whygap.logs.console_lines import ConsoleFormat, Line, console_lines
 from whygap.logs.drafts import DraftRun, finish_all
-from whygap.logs.keras_lines import KerasLine, is_of_keras, parts_of, plan_of
-from whygap.logs.printed import NUMBER, shape_of
+from whygap.logs.keras_lines import KerasLine, is_of_keras, keras_lines
+from whygap.logs.printed import NUMBER
 from whygap.logs.records import LoggedRun, Split
 from whygap.logs.score_names import is_no_score, score_of, split_of
 from whygap.logs.source import Source
@@ -20,26 +19,25 @@ _MOST_WAITING = 1000
 
 _FIRST_NAMES = ("loss", "acc", "accuracy")
 
-_NARROWEST = 79
-"""Characters of a line from which on it may have been wrapped by a window."""
-
 _RESULT = re.compile(rf"\s{{0,40}}\[?({NUMBER}(?:,\s{{0,4}}{NUMBER}){{0,40}})\]?$")
 _SAID = re.compile(rf"\s{{0,40}}([A-Za-z]{{1,12}}[ _]\w[\w ]{{0,40}}?)\s{{0,4}}[:=]\s{{0,4}}({NUMBER})\s{{0,4}}%?$")
-_REST = re.compile(rf"[\w.]{{0,60}}(?:: {NUMBER}(?: - |$)| - )|[0-9]{{1,4}}(?:e[-+][0-9]{{2}})?(?: - |$)")
 
 
 class _Result(NamedTuple):
-    """The scores of a bar or line."""
+    """The names and numbers of a bar or line, and what its bar counts up to."""
 
-    names: tuple[str, ...]
-    texts: tuple[str, ...]
+    scores: list[tuple[str, str]]
     total: str
     plan: KerasLine
     may_change: bool
 
     @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.scores]
+
+    @property
     def has_valid(self) -> bool:
-        return any(map(_is_valid, self.names))
+        return any(_is_valid(name) for name, _ in self.scores)
 
 
 class _Console:
@@ -84,7 +82,7 @@ class _Console:
             (a, b), (c, d) = plan.counts
             total = float(line.text[c:d]) if line.text[c].isdigit() else math.nan
             epoch = (self.heading if self.heading > 0 else 1.0) - 1 + float(line.text[a:b]) / (total or math.nan)
-            for name, text in zip(*_scores(line.text, plan), strict=True):
+            for name, text in _scores(line.text, plan):
                 self.draft.add(name, text, epoch)
             self.draft.notes.append("no epoch is finished: the numbers are the averages up to the last state of the bar")
 
@@ -100,18 +98,16 @@ class _Console:
             self._settle(heading)
         if planned > 1:
             self.draft.facts["epochs_planned"] = planned
-        self.heading, self.planned = heading, planned
+        self.heading, self.planned, self.unfinished = heading, planned, None
 
     def _end_epoch(self) -> None:
         if self.result is None and self.unfinished and not self.unfinished[0].overwritten and not math.isnan(self.heading):
             line, plan = self.unfinished
-            names, texts = _scores(line.text, plan)
             if line.text[slice(*plan.counts[1])] == "Unknown":
-                self.result = _Result(names, texts, "", plan, True)
+                self.result = _Result(_scores(line.text, plan), "", plan, may_change=True)
         if self.result is not None:
             self._keep(self.result, self.heading)
-        if self.result is not None or not math.isnan(self.heading):
-            self.heading = self.heading if self.result is None else math.nan
+            self.heading = math.nan
         self.result, self.total, self.bar_stands_twice = None, "", False
 
     def _keep(self, result: _Result, epoch: float) -> None:
@@ -119,7 +115,7 @@ class _Console:
         draft.facts |= self.sizes
         self.sizes = {}
         draft.reach(epoch)
-        for name, text in zip(result.names, result.texts, strict=True):
+        for name, text in result.scores:
             draft.add(name, text, epoch)
         if result.total.isdigit() and "steps_per_epoch" not in draft.facts:
             total = float(result.total)
@@ -142,7 +138,7 @@ class _Console:
         if not plan.pairs:
             self.asks_result = True
             return
-        result = _Result(*_scores(text, plan), total, plan, may_change)
+        result = _Result(_scores(text, plan), total, plan, may_change)
         if math.isnan(self.heading):
             if plan.is_bare and self.draft.is_empty and result.names[0] not in _FIRST_NAMES:
                 return  # the end of a line of which the beginning was cut off
@@ -193,14 +189,14 @@ class _Console:
             if id(result) in kept:
                 self._keep(result, kept[id(result)])
             elif not result.has_valid:
-                for name, text in zip(result.names, result.texts, strict=True):
+                for name, text in result.scores:
                     self.draft.add_apart(name, text)
 
     def _take_result_of_evaluation(self, text: str) -> None:
         """Take what is printed of an evaluation: "[0.35, 0.88]" after a bar without scores, or "Test accuracy: 0.88"."""
         if self.asks_result and (found := _RESULT.match(text)):
             texts = found[1].replace(" ", "").split(",")
-            known = self.result.names if self.result else tuple(self.draft.columns)
+            known = self.result.names if self.result else list(self.draft.columns)
             names = [name for name in known if not _is_valid(name)] or ["loss"]
             if len(texts) <= len(names):
                 for name, number in zip(names, texts, strict=False):
@@ -226,8 +222,8 @@ def _is_valid(name: str) -> bool:
     return name.startswith(("val_", "val. "))  # with a point in versions below 0.2
 
 
-def _scores(text: str, plan: KerasLine) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return tuple(text[a:b] for (a, b), _ in plan.pairs), tuple(text[a:b] for _, (a, b) in plan.pairs)
+def _scores(text: str, plan: KerasLine) -> list[tuple[str, str]]:
+    return [(text[a:b], text[c:d]) for (a, b), (c, d) in plan.pairs]
 
 
 def _is_full(done: str, total: str, *, is_glued: bool) -> bool:
@@ -243,52 +239,11 @@ def _are_epochs(results: list[_Result]) -> bool:
     return totals == {""} or (len(totals) == 1 and len(results) > 2)
 
 
-def _unwrapped(lines: Iterable[Line]) -> Iterator[Line]:
-    """Yield the lines, those put together that a window or a letter wrapped."""
-    held: Line | None = None
-    for line in lines:
-        if held is None:
-            held = line
-        elif (text := _joined(held, line)) is not None:
-            held = held._replace(text=text, width=line.width, overwritten=line.overwritten)
-        else:
-            yield held
-            held = line
-    if held is not None:
-        yield held
-
-
-def _joined(before: Line, after: Line) -> str | None:
-    """Return the text of two lines that were one, None if they were two."""
-    first, second = before.text, after.text
-    if before.overwritten or "-" not in first or len(first) > 4000 or second.startswith("Epoch "):
-        return None
-    plan = plan_of(shape_of(first))
-    if plan is None or plan.kind != "scores":
-        return None
-    rest = second.lstrip()
-    next_plan = plan_of(shape_of(second))
-    if next_plan and (next_plan.counts or not (rest.startswith("- ") or next_plan.pairs)):
-        return None
-    if rest.startswith("- ") and not rest[2:3].isdigit():
-        return f"{first} {rest}"
-    if first.endswith((" -", ":")) and not rest.lower().startswith("epoch"):
-        return f"{first} {rest}"
-    if before.width >= _NARROWEST and _REST.match(second):
-        return first + second
-    return None
-
-
 def _read(source: Source) -> tuple[LoggedRun, ...]:
     lines = console_lines(source)
     console = _Console()
-    for line in _unwrapped(lines):
-        plan = plan_of(shape_of(line.text))
-        if (plan and plan.end) or line.text.find("Epoch ", 1) > 0:
-            for part in parts_of(line.text):
-                console.take(line._replace(text=part), plan_of(shape_of(part)))
-        else:
-            console.take(line, plan)
+    for line, plan in keras_lines(lines):
+        console.take(line, plan)
     console.end()
     return finish_all(console.drafts, lines.notes)
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from whygap.logs.console_lines import Line
 from whygap.logs.printed import NUMBER, shape_of
 
 Place = tuple[int, int]
 """Start and end within a line."""
+
+_NARROWEST = 79
+"""Characters of a line from which on it may have been wrapped by a window."""
+
+_LONGEST_WRAPPED = 4000
+"""Characters of a line that wrapped ones are put together to."""
 
 _EPOCH = re.compile(
     r"\W{0,12}epoch\s{1,8}([0-9]{1,9})"
@@ -29,6 +36,7 @@ _HEADING = re.compile(r"(?<=.)(?=Epoch [0-9]{1,9}/[0-9])")
 _PER_SAMPLE = re.compile(r"s/sample")
 _PER_STEP = re.compile(r"s/(?:step|batch)|━")
 _PAIR = re.compile(rf"(?:(?<=\s[-–—]\s)([^\W\d][^:]{{0,120}}?)|(?<!\S)([^\s:]{{1,120}}))\s?: {{0,3}}({NUMBER})")
+_REST = re.compile(rf"[\w.]{{0,60}}(?:: {NUMBER}(?: - |$)| - )|[0-9]{{1,4}}(?:e[-+][0-9]{{2}})?(?: - |$)")
 _SIZES = re.compile(r"Train(?:ed)? on ([0-9,]{1,15}) samples(?:, validated? on ([0-9,]{1,15}) samples)?")
 _STEPS = re.compile(r"Train for ([0-9]{1,12}) steps")
 
@@ -108,6 +116,22 @@ def is_of_keras(text: str) -> bool:
     return False
 
 
+def keras_lines(lines: Iterable[Line]) -> Iterator[tuple[Line, KerasLine | None]]:
+    """Yield the lines and what they tell: those put together that were wrapped, those taken apart that were joined."""
+    held: Line | None = None
+    plan: KerasLine | None = None
+    for line in lines:
+        following = plan_of(shape_of(line.text))
+        if held is not None:
+            if plan and plan.pairs and not held.overwritten and (text := _unwrapped(held, line, following)) is not None:
+                held, plan = held._replace(text=text, width=line.width), plan_of(shape_of(text))
+                continue
+            yield from _apart(held, plan)
+        held, plan = line, following
+    if held is not None:
+        yield from _apart(held, plan)
+
+
 def parts_of(text: str) -> Iterator[str]:
     """Yield the lines that stand in one, where the ends of lines were lost in a copy."""
     for part in _HEADING.split(text):
@@ -117,6 +141,27 @@ def parts_of(text: str) -> Iterator[str]:
             yield part[:end]
         if part[end:].strip():
             yield part[end:]
+
+
+def _apart(line: Line, plan: KerasLine | None) -> Iterator[tuple[Line, KerasLine | None]]:
+    if (plan and 0 < plan.end < len(line.text)) or line.text.find("Epoch ", 1) > 0:
+        for part in parts_of(line.text):
+            yield line._replace(text=part), plan_of(shape_of(part))
+    else:
+        yield line, plan
+
+
+def _unwrapped(before: Line, after: Line, plan: KerasLine | None) -> str | None:
+    """Return the text of scores and of the line after them where these were one line, None where they were two."""
+    first, second = before.text, after.text
+    if (plan and (plan.counts or not plan.pairs)) or len(first) > _LONGEST_WRAPPED:
+        return None
+    rest = second.lstrip()
+    if (rest.startswith("- ") and not rest[2:3].isdigit()) or first.endswith((" -", ":")):
+        return f"{first} {rest}"
+    if before.width >= _NARROWEST and _REST.match(second):
+        return first + second
+    return None
 
 
 def _counts(found: re.Match[str]) -> tuple[Place, ...]:

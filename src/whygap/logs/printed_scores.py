@@ -148,7 +148,8 @@ def plan_of(shape: bytes) -> PrintedLine | None:
 
 def looks_scored(text: str) -> bool:
     """Return whether a line speaks of scores, whether or not they can be read."""
-    return _LOOKS_SCORED.search(text[:_LONGEST].lower()) is not None
+    low = text[:_LONGEST].lower()
+    return ("loss" in low or "acc" in low) and _LOOKS_SCORED.search(low) is not None
 
 
 def _place(found: re.Match[str] | None, group: int) -> Place | None:

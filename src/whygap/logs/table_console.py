@@ -15,13 +15,14 @@ from whygap.logs.score_names import SPLIT_WORDS, is_no_score, score_of, split_of
 from whygap.logs.source import Source
 
 _MOST_COLUMNS = 60
+_WIDEST = 2000
 
 _NAME = re.compile(r"[^\W\d][\w./@() #%-]{0,60}$")
 _WIDE = re.compile(r"(?<=\S)\s{2,}(?=\S)")
 _CELL = re.compile(r"No log|[^\s|│\[\]]{1,400}(?: %)?|[\[\]]")
 _NUMBER_CELL = re.compile(rf"\*{{0,2}}({NUMBER})\s?%?\*{{0,2}}")
 _OTHER_CELL = re.compile(r"[0-9]{1,3}(?::[0-9]{2}){1,2}|[0-9.]{1,12}s|-|No log|None|#na#|N/A", re.IGNORECASE)
-_SAYS_LOSS = re.compile(r"loss|error|acc|rmse|mse", re.IGNORECASE)
+_NO_HEADING = re.compile(r"[=:,{}\"']")
 _SAVED = {"cp", "event_cp", "checkpoint"}
 
 Meaning = Callable[[str], tuple[str, Split]]
@@ -75,7 +76,8 @@ def _by_words(otherwise: Split) -> Meaning:
 
 def _heading(text: str) -> _Table | None:
     """Return the table that a line begins, None if it begins none."""
-    if len(text) > 2000 or not _SAYS_LOSS.search(text) or re.search(r"[=:,{}\"']", text):
+    low = text.lower()
+    if len(text) > _WIDEST or not any(word in low for word in ("epoch", "step", "iter")) or _NO_HEADING.search(text):
         return None
     stripped = text.strip(" |│\t")
     if "|" in stripped or "│" in stripped:
@@ -89,7 +91,8 @@ def _heading(text: str) -> _Table | None:
     names = [name.strip() for name in names if name.strip()]
     is_heading = 2 <= len(names) <= _MOST_COLUMNS and all(map(_NAME.match, names)) and len(set(names)) == len(names)
     table = _Table(names) if is_heading else None
-    return table if table and (table.at_epoch is not None or table.at_step is not None) else None
+    is_numbered = table is not None and (table.at_epoch is not None or table.at_step is not None)
+    return table if is_numbered and any(word in low for word in ("loss", "error", "acc", "mse", "mae", "score")) else None
 
 
 def _grouped(words: list[str]) -> list[str]:
