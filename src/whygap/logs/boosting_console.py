@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from whygap.logs.console_lines import ConsoleFormat, console_lines
-from whygap.logs.drafts import DraftRun, finish_all
+from whygap.logs.drafts import DraftRun, Drafts
 from whygap.logs.printed import NUMBER, shape_of
 from whygap.logs.records import LoggedRun, Split
 from whygap.logs.score_names import SPLIT_WORDS
@@ -76,7 +76,7 @@ class _Tool(NamedTuple):
 
     def _read(self, source: Source, plan: Callable[[bytes], _Iteration | None]) -> tuple[LoggedRun, ...]:
         lines = console_lines(source)
-        drafts = [DraftRun(self.format, self.framework, lambda name: (name, "unknown"))]
+        drafts = Drafts(lambda: DraftRun(self.format, self.framework, lambda name: (name, "unknown")))
         is_repeated = False
         for line in lines:
             text = _with_tabs(line.text)
@@ -89,16 +89,15 @@ class _Tool(NamedTuple):
                 continue
             iteration = float(text[slice(*found.number)])
             names = [text[slice(*name)] for name, _ in found.pairs]
-            draft = drafts[-1]
+            draft = drafts.current
             if iteration < draft.last or (iteration == draft.last and _has(draft, names[0], iteration)):
-                draft = DraftRun(self.format, self.framework, draft.meaning)
-                drafts.append(draft)
+                draft = drafts.begin()
             draft.reach(iteration)
             for name, (_, (a, b)) in zip(names, found.pairs, strict=True):
                 draft.add(name, text[a:b].replace("nan(ind)", "nan"), iteration)
-        for draft in drafts:
+        for draft in drafts.runs:
             draft.meaning = self.meaning(draft)
-        return finish_all(drafts, lines.notes, shift=self.shift(drafts))
+        return drafts.finish(lines.notes, shift=self.shift(drafts.full))
 
 
 def _with_tabs(text: str) -> str:
@@ -141,10 +140,9 @@ def _xgboost_meaning(draft: DraftRun) -> Callable[[str], tuple[str, Split]]:
 
 
 def _xgboost_shift(drafts: list[DraftRun]) -> float:
-    """Return 1, for Python counts from 0; but 0 where iterations begin at 1, as in R, which prints every tenth as 11, 21, 31."""
-    full = [draft for draft in drafts if not draft.is_empty]
-    epochs = [e for draft in full[:1] for e in next(iter(draft.columns.values())).epoch[:3]]
-    if not epochs or min(draft.first for draft in full) == 1:
+    """Return 1, for Python counts from 0; but 0 where iterations begin at 1, as in R, whose every tenth is 11, 21, 31."""
+    epochs = [e for draft in drafts[:1] for e in next(iter(draft.columns.values())).epoch[:3]]
+    if not epochs or min(draft.first for draft in drafts) == 1:
         return 0.0
     every = epochs[1] - epochs[0] if len(epochs) > 2 else 0.0
     return 0.0 if every > 1 and epochs[2] - epochs[1] == every and epochs[1] % every == 1 else 1.0

@@ -18,6 +18,8 @@ _COLOUR = re.compile(
     r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b\r\n]{0,512}(?:\x07|\x1b\\)?|[()][0-9A-Za-z]|[=>@-Z\\-_])"
 )
 _COLOUR_WITHOUT_ESCAPE = re.compile(r"(?:␛|\\x1b|\\u001b|\\033|\\e)?\[(?:[0-9]{1,3}(?:;[0-9]{1,3}){0,4})?m(?!in|s)")
+_NO_TEXT = re.compile(r"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
+_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*[{"\]])')
 _OVERWRITES = re.compile(r"[\r\b]+")
 _RUN = re.compile(r"(.)\1{60,}")
 
@@ -110,9 +112,10 @@ class ConsoleLines:
                 rest = _RUN.sub(r"\1" * 60, rest)
             if len(rest) > 4 * LONGEST:
                 rest, skips = rest[: 4 * LONGEST], True
-            pieces = text[:end].split("\n")
+            pieces = text[:end].replace("\r\n", "\n").split("\n")
             for piece in pieces[:-1]:
-                yield from self._states(number, piece, True)
+                if piece:
+                    yield from self._states(number, piece, True)
                 number += 1
             yield from self._states(number, pieces[-1], False)
         yield from self._states(number, rest, True)
@@ -160,11 +163,16 @@ def console_lines(source: Source) -> ConsoleLines:
 
 
 def head_lines(source: Source) -> Iterator[str]:
-    """Yield the text of the lines in the first bytes of a source, none where these are no console text."""
-    is_wide = source.head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    text = source.head.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
-    if not source.is_folder and not _is_json(text):
-        yield from (line.text for line in ConsoleLines([text]))
+    """Yield the text of the lines in the first bytes of a source, none where these are no console's."""
+    if is_console(source):
+        yield from (line.text for line in ConsoleLines([_head(source)]))
+
+
+def is_console(source: Source) -> bool:
+    """Return whether the first bytes may be a console's: text, and neither JSON nor a folder."""
+    text = _head(source)
+    is_binary = len(_NO_TEXT.findall(text)) * 10 > len(text)
+    return not source.is_folder and not is_binary and not _JSON.match(text)
 
 
 def not_understood(source: Source, line: Line) -> InputError:
@@ -174,9 +182,9 @@ def not_understood(source: Source, line: Line) -> InputError:
     return InputError(f"{source.name}: line {line.number} is not understood: {cut}")
 
 
-def _is_json(text: str) -> bool:
-    start = text.lstrip()[:200]
-    return bool(re.match(r'\{\s*["}]|\[\s*[{"\]]', start))
+def _head(source: Source) -> str:
+    is_wide = source.head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return source.head.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
 
 
 def _first_end(chunk: str) -> int:

@@ -6,7 +6,7 @@ from itertools import islice
 
 from whygap.errors import InputError
 from whygap.logs.boosting_console import CATBOOST_CONSOLE, LIGHTGBM_CONSOLE, XGBOOST_CONSOLE
-from whygap.logs.console_lines import console_lines, not_understood
+from whygap.logs.console_lines import console_lines, is_console, not_understood
 from whygap.logs.free_form import FREE_FORM
 from whygap.logs.keras_console import KERAS_CONSOLE
 from whygap.logs.lightning_console import LIGHTNING_CONSOLE
@@ -72,6 +72,8 @@ def read_console(source: Source) -> tuple[LoggedRun, ...]:
 
 
 def _readers_of_a_later_line(source: Source) -> list[Reader]:
+    if not is_console(source):
+        return []
     texts = (line.text for line in console_lines(source))
     speaks_of_scores = False
     while some := list(islice(texts, _LOOKED_AT)):

@@ -16,6 +16,13 @@ _LOOKED_AT = 500
 """Numbers of a column whose last digits are looked at: most of a million have the unit that most of these have."""
 
 
+MOST_RUNS = 1000
+"""Runs of a source that are kept, so that memory is bounded whatever the text."""
+
+MOST_COLUMNS = 2000
+"""Columns of a run that are kept."""
+
+
 class DraftColumn:
     """The numbers of one column so far, packed: a log of 100 MB has some millions."""
 
@@ -95,6 +102,8 @@ class DraftRun:
         """Add a number to a column."""
         column = self.columns.get(name)
         if column is None:
+            if len(self.columns) >= MOST_COLUMNS:
+                return
             column = self.columns[name] = DraftColumn()
         column.add(text, epoch, step)
 
@@ -132,21 +141,50 @@ class DraftRun:
         )
 
 
-def finish_all(drafts: list[DraftRun], notes: tuple[str, ...] = (), *, shift: float | None = None) -> tuple[LoggedRun, ...]:
-    """Return the runs of a source that have numbers, numbered where there are several.
+class Drafts:
+    """The runs of a source while it is read.
 
     Parameters
     ----------
-    drafts : list of DraftRun
-        In the order of the log.
-    notes : tuple of str
-        On the source as a whole: every run gets them.
-    shift : float, optional
-        Added to every epoch; by default 1 where one of the runs counts from 0.
+    make : callable
+        Gives an empty run.
     """
-    full = [draft for draft in drafts if not draft.is_empty]
-    if shift is None:
-        shift = 1.0 if any(draft.first == 0 for draft in full) else 0.0
-    for draft in full:
-        draft.notes.extend(notes)
-    return tuple(draft.finish(shift=shift, name=f"run {i}" if len(full) > 1 else "") for i, draft in enumerate(full, 1))
+
+    def __init__(self, make: Callable[[], DraftRun]) -> None:
+        self.make = make
+        self.runs = [make()]
+        self.current = self.runs[0]
+        self._passed_over = 0
+
+    def begin(self) -> DraftRun:
+        """Begin another run and return it; beyond a number that no log of one's own has, it won't be kept."""
+        self.current = self.make()
+        if len(self.runs) < MOST_RUNS:
+            self.runs.append(self.current)
+        else:
+            self._passed_over += 1
+        return self.current
+
+    @property
+    def full(self) -> list[DraftRun]:
+        """Those that have numbers."""
+        return [run for run in self.runs if not run.is_empty]
+
+    def finish(self, notes: tuple[str, ...] = (), *, shift: float | None = None) -> tuple[LoggedRun, ...]:
+        """Return the runs that have numbers, called by their place where there are several.
+
+        Parameters
+        ----------
+        notes : tuple of str
+            On the source as a whole: every run gets them.
+        shift : float, optional
+            Added to every epoch; by default 1 where one of the runs counts from 0.
+        """
+        full = self.full
+        if shift is None:
+            shift = 1.0 if any(run.first == 0 for run in full) else 0.0
+        if self._passed_over:
+            notes = (*notes, f"the first {MOST_RUNS:,} runs are read, {self._passed_over:,} more are not")
+        for run in full:
+            run.notes.extend(notes)
+        return tuple(run.finish(shift=shift, name=f"run {i}" if len(full) > 1 else "") for i, run in enumerate(full, 1))

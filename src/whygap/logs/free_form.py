@@ -9,16 +9,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from whygap.logs.console_lines import ConsoleFormat, Line, console_lines, not_understood
-from whygap.logs.drafts import DraftRun, finish_all
+from whygap.logs.drafts import MOST_COLUMNS, DraftRun, Drafts
 from whygap.logs.printed import shape_of
 from whygap.logs.printed_scores import Field, PrintedLine, looks_scored, plan_of
 from whygap.logs.progress_bars import find_bar
 from whygap.logs.records import LoggedRun, Split
 from whygap.logs.score_names import is_no_score, score_of, split_of
 from whygap.logs.source import Source
-
-_MOST_COLUMNS = 2000
-"""Labels of a run that are told apart; a text with more is no log."""
 
 _GROUPED = re.compile(r"(?<![0-9.,])([1-9][0-9]{0,2}(?:,[0-9]{3}){1,4})(?![0-9]|[.,][0-9])")
 _DECIMAL_COMMA = re.compile(r"(?<![0-9.,])([0-9]{1,9}),([0-9]{1,12})(?![0-9]|[.,][0-9])")
@@ -31,7 +28,7 @@ class _Prints:
     def __init__(self) -> None:
         self.meanings: dict[str, tuple[str, Split | None]] = {}
         self.names: dict[tuple[str, Split | None, bool], str] = {}
-        self.drafts = [self._new_draft()]
+        self.drafts = Drafts(lambda: DraftRun(FREE_FORM.name, "", self._meaning))
         self.epoch = math.nan
         self.split: Split | None = None
         self.unread: Line | None = None
@@ -39,10 +36,7 @@ class _Prints:
 
     @property
     def draft(self) -> DraftRun:
-        return self.drafts[-1]
-
-    def _new_draft(self) -> DraftRun:
-        return DraftRun(FREE_FORM.name, "", self._meaning)
+        return self.drafts.current
 
     def _meaning(self, name: str) -> tuple[str, Split]:
         score, split = self.meanings[name]
@@ -68,7 +62,7 @@ class _Prints:
 
     def _reach(self, epoch: float, plan: PrintedLine, text: str) -> None:
         if epoch < self.epoch:
-            self.drafts.append(self._new_draft())
+            self.drafts.begin()
         if epoch != self.epoch:
             self.split = None
         self.epoch = epoch
@@ -85,7 +79,7 @@ class _Prints:
                 step = math.nan
             elif math.isnan(epoch):
                 if step < self.draft.last:
-                    self.drafts.append(self._new_draft())
+                    self.drafts.begin()
                 self.draft.reach(step)
             else:
                 is_within = True
@@ -118,16 +112,25 @@ class _Prints:
         if name in self.meanings and (self.meanings[name] != (score, split) or key not in self.names):
             is_other = any(n == name and k[2] != key[2] for k, n in self.names.items())
             name += " (within epochs)" if is_other and key[2] else " (of the epoch)" if is_other else ""
-        if len(self.meanings) >= _MOST_COLUMNS:
+        if len(self.meanings) >= MOST_COLUMNS:
             return ""
         self.meanings[name] = score, split
         if not field.name:
             self.names[key] = name
         return name
 
+    def _tells_of_a_run(self, name: str, count: int) -> bool:
+        """Return whether a column is enough for a run: not a learning rate, nor one number of doubtful name."""
+        score, split = self.meanings[name]
+        return split != "none" and (
+            split is not None or count > 1 or any(word in score for word in ("loss", "accuracy", "error"))
+        )
+
     def end(self) -> None:
         """Find the splits that no word says, and the places of numbers within epochs."""
-        for draft in self.drafts:
+        for draft in self.drafts.runs:
+            if not any(self._tells_of_a_run(name, len(column.value)) for name, column in draft.columns.items()):
+                draft.columns.clear()
             said = {self.meanings[name] for name in draft.columns}
             has_other = any(split in ("valid", "test") for _, split in said)
             for name, column in draft.columns.items():
@@ -206,9 +209,7 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
     for line, text in _without_bars(lines):
         prints.take(line, text)
     prints.end()
-    runs = finish_all(
-        [draft for draft in prints.drafts if any(prints.meanings[n][1] != "none" for n in draft.columns)], lines.notes
-    )
+    runs = prints.drafts.finish(lines.notes)
     if not runs and prints.unread:
         raise not_understood(source, prints.unread)
     return runs

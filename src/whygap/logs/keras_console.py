@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from whygap.logs.console_lines import ConsoleFormat, Line, console_lines
-from whygap.logs.drafts import DraftRun, finish_all
+from whygap.logs.drafts import DraftRun, Drafts
 from whygap.logs.keras_lines import KerasLine, is_of_keras, keras_lines
 from whygap.logs.printed import NUMBER
 from whygap.logs.records import LoggedRun, Split
@@ -44,7 +44,7 @@ class _Console:
     """What a console has told so far."""
 
     def __init__(self) -> None:
-        self.drafts = [_draft()]
+        self.drafts = Drafts(lambda: DraftRun(KERAS_CONSOLE.name, "keras", _meaning))
         self.heading = math.nan  # of the epoch in hand
         self.planned = math.nan
         self.result: _Result | None = None  # of the epoch in hand
@@ -57,7 +57,7 @@ class _Console:
 
     @property
     def draft(self) -> DraftRun:
-        return self.drafts[-1]
+        return self.drafts.current
 
     def take(self, line: Line, plan: KerasLine | None) -> None:
         """Take the next line."""
@@ -77,7 +77,7 @@ class _Console:
         """Settle what is open when the log ends."""
         self._end_epoch()
         self._settle(math.nan)
-        if all(draft.is_empty for draft in self.drafts) and self.unfinished:
+        if self.unfinished and not self.drafts.full:
             line, plan = self.unfinished
             (a, b), (c, d) = plan.counts
             total = float(line.text[c:d]) if line.text[c].isdigit() else math.nan
@@ -93,7 +93,7 @@ class _Console:
             heading = last + 1  # fit() called again and again for one epoch, as loops around stateful models do
         if heading <= last:
             self._settle(math.nan)
-            self.drafts.append(_draft())
+            self.drafts.begin()
         else:
             self._settle(heading)
         if planned > 1:
@@ -206,10 +206,6 @@ class _Console:
         self.asks_result = False
 
 
-def _draft() -> DraftRun:
-    return DraftRun(KERAS_CONSOLE.name, "keras", _meaning)
-
-
 def _meaning(name: str) -> tuple[str, Split]:
     if is_no_score(name):
         return score_of(name), "none"
@@ -245,7 +241,7 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
     for line, plan in keras_lines(lines):
         console.take(line, plan)
     console.end()
-    return finish_all(console.drafts, lines.notes)
+    return console.drafts.finish(lines.notes)
 
 
 KERAS_CONSOLE = ConsoleFormat("Keras console", lambda texts: any(map(is_of_keras, texts)), _read)

@@ -35,7 +35,10 @@ _TIME = re.compile(r"\s{0,8}-?\s{0,8}[0-9]{1,9}(?:\.[0-9]{1,9})?s(?:\s[0-9.]{1,1
 _HEADING = re.compile(r"(?<=.)(?=Epoch [0-9]{1,9}/[0-9])")
 _PER_SAMPLE = re.compile(r"s/sample")
 _PER_STEP = re.compile(r"s/(?:step|batch)|━")
-_PAIR = re.compile(rf"(?:(?<=\s[-–—]\s)([^\W\d][^:]{{0,120}}?)|(?<!\S)([^\s:]{{1,120}}))\s?: {{0,3}}({NUMBER})")
+_PAIR = re.compile(
+    # The name of a metric may have blanks, but no dash between blanks: without that look ahead, long lines would take long.
+    rf"(?:(?<=\s[-–—]\s)([^\W\d](?:(?!\s[-–—]\s)[^:]){{0,120}}?)|(?<!\S)([^\s:]{{1,120}}))\s?: {{0,3}}({NUMBER})"
+)
 _REST = re.compile(rf"[\w.]{{0,60}}(?:: {NUMBER}(?: - |$)| - )|[0-9]{{1,4}}(?:e[-+][0-9]{{2}})?(?: - |$)")
 _SIZES = re.compile(r"Train(?:ed)? on ([0-9,]{1,15}) samples(?:, validated? on ([0-9,]{1,15}) samples)?")
 _STEPS = re.compile(r"Train for ([0-9]{1,12}) steps")

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from whygap.logs.console_lines import ConsoleFormat, console_lines
-from whygap.logs.drafts import DraftRun, finish_all
+from whygap.logs.drafts import DraftRun, Drafts
 from whygap.logs.printed import NUMBER
 from whygap.logs.progress_bars import find_bar
 from whygap.logs.records import LoggedRun, Split
@@ -55,7 +55,7 @@ def _items(pattern: re.Pattern[str], text: str) -> tuple[tuple[str, str], ...]:
 
 def _read(source: Source) -> tuple[LoggedRun, ...]:
     lines = console_lines(source)
-    drafts = [DraftRun(LIGHTNING_CONSOLE.name, "lightning", _meaning)]
+    drafts = Drafts(lambda: DraftRun(LIGHTNING_CONSOLE.name, "lightning", _meaning))
     last: _State | None = None
     for line in lines:
         state = _state_of(line.text)
@@ -67,15 +67,14 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
     if last is not None:
         _keep(drafts, last)
     # Versions before 1.0 count from 1, all since from 0, which a log without its beginning may not show.
-    counts_from_one = min((draft.first for draft in drafts if not draft.is_empty), default=0.0) == 1
-    return finish_all(drafts, lines.notes, shift=0.0 if counts_from_one else 1.0)
+    counts_from_one = min((draft.first for draft in drafts.full), default=0.0) == 1
+    return drafts.finish(lines.notes, shift=0.0 if counts_from_one else 1.0)
 
 
-def _keep(drafts: list[DraftRun], state: _State) -> None:
-    draft = drafts[-1]
+def _keep(drafts: Drafts, state: _State) -> None:
+    draft = drafts.current
     if state.epoch <= draft.last:
-        draft = DraftRun(draft.format, draft.framework, _meaning)
-        drafts.append(draft)
+        draft = drafts.begin()
     draft.reach(state.epoch)
     if state.planned is not None:
         draft.facts["epochs_planned"] = state.planned + 1  # it prints the number of the last one, from 0

@@ -39,6 +39,7 @@ _OPENS_VALUE = re.compile(
 _WITH_BRACKET = re.compile(r"([\w /@.-]{1,60}?)\s{0,2}[(\[]([\w %./]{1,30})[)\]]$")
 _LAST_PART = re.compile(r"[,;|()\[\]{}<>\t:=]|\s[-–—/]\s|\s\s|\.\s|->")
 _SAYS_SPLIT = re.compile(rf"(?<![a-z])({'|'.join(SPLIT_WORDS)})(?![a-z])")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_@./-]{0,30}(?: [A-Za-z0-9_@./()-]{1,30}){0,3}")
 _COMMA_NUMBER = re.compile(r"[0-9],[0-9]")
 _LOOKS_SCORED = re.compile(r"(?<![a-z])(?:loss|acc(?:uracy)?)(?![a-z])\s{0,4}[:=]")
 
@@ -50,6 +51,11 @@ _SCORES = word_set("""
 """)
 """Words that name a score; their digits are zeros, as in a shape."""
 
+_WEAK_SCORES = word_set(
+    "ap map f0 r0 ce kl kld wer cer eer dice top prec cost score energy reward cross corr likelihood objective"
+)
+"""Those that mean something else as often, where neither a colon nor another score stands by them."""
+
 _NO_SCORES = word_set("""
     time took sec secs second seconds eta elapsed ms min mins minute minutes hours speed size mem memory gpu cuda samples
     examples images patience counter seed best lowest highest previous prev params parameters workers threshold weight
@@ -59,6 +65,12 @@ _NO_SCORES = word_set("""
 _HEADING_WORDS = word_set("""
     phase set results result metrics mode loop stage performance step epoch start started begin data on
 """)
+
+
+_TELLING = _SCORES | _HEADING_WORDS | frozenset(SPLIT_WORDS) | word_set("f r epochs ep lr learning")
+"""One of these words, without digits, is in every line that tells something."""
+
+_LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
 class Field(NamedTuple):
@@ -122,6 +134,8 @@ def plan_of(shape: bytes) -> PrintedLine | None:
     low = text.lower()
     if len(low) != len(text):  # some letters of some languages grow, and no place would be right
         low = text
+    if _TELLING.isdisjoint(word.lower() for word in _LETTERS.findall(text)):
+        return None
     epoch = _EPOCH_AND_BATCH.match(low) or _first_epoch(low)
     steps = [] if epoch and epoch.re is _EPOCH_AND_BATCH else [*_STEP.finditer(low), *_PROGRESS.finditer(low)]
     step = next(
@@ -273,13 +287,19 @@ def _trimmed(text: str, start: int, end: int) -> Place | None:
 
 
 def _kind(name: str, *, has_mark: bool) -> str:
-    """Return whether a label names a "score", is "doubtful" or, "", names none."""
+    """Return whether a label names a "score", may do so ("unmarked", "doubtful") or, "", names none."""
     words = words_of(name)
     bare = {word.rstrip("0123456789") or word for word in words}
     if name.lower() in ("lr", "learning rate", "learning_rate"):
         return "score" if has_mark else ""
-    if not words or len(words) > 8 or bare & _NO_SCORES or (is_no_score(name) and score_of(name)):
+    if not words or len(words) > 8 or "\ufffd" in name or bare & _NO_SCORES or (is_no_score(name) and score_of(name)):
         return ""
-    if (bare | set(words)) & _SCORES or bare <= set(SPLIT_WORDS):
+    scores = (bare | set(words)) & _SCORES
+    if scores and scores <= _WEAK_SCORES:
+        if not _PLAIN.fullmatch(name):
+            return ""
+        if not has_mark and not bare & set(SPLIT_WORDS):
+            return "unmarked"
+    if scores or bare <= set(SPLIT_WORDS):
         return "score"
     return "doubtful" if has_mark and len(words) <= 3 else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from whygap.logs.console_lines import ConsoleFormat, console_lines
-from whygap.logs.drafts import DraftRun, finish_all
+from whygap.logs.drafts import DraftRun, Drafts
 from whygap.logs.printed import NUMBER, shape_of
 from whygap.logs.records import LoggedRun, Split
 from whygap.logs.score_names import SPLIT_WORDS, is_no_score, score_of, split_of
@@ -37,6 +37,10 @@ class _Table:
         self.at_step = next((i for i, n in enumerate(self.names) if n.lower() in ("step", "steps", "iter", "iteration")), None)
         self.format, self.framework, self.meaning = _maker(self.names)
         self.numbers_of = lru_cache(maxsize=512)(self._numbers_of)
+
+    def draft(self) -> DraftRun:
+        """Return an empty run with columns as this table has them."""
+        return DraftRun(self.format, self.framework, self.meaning)
 
     def _numbers_of(self, shape: bytes) -> tuple[slice | None, ...] | None:
         """Return the places of the numbers in rows of a shape, None where a cell has none; None of a line that is no row."""
@@ -136,27 +140,29 @@ def _is_cell(text: str) -> bool:
 
 def _read(source: Source) -> tuple[LoggedRun, ...]:
     lines = console_lines(source)
-    drafts: list[DraftRun] = []
+    drafts: Drafts | None = None
     table: _Table | None = None
     for text in _rows(line.text for line in lines):
         places = table.numbers_of(shape_of(text)) if table else None
         if table is None or places is None:
             table = _heading(text) or table
             continue
-        if not drafts or drafts[-1].format != table.format:
-            drafts.append(DraftRun(table.format, table.framework, table.meaning))
+        if drafts is None:
+            drafts = Drafts(table.draft)
+        elif drafts.current.format != table.format:
+            drafts.make = table.draft
+            drafts.begin()
         _keep(drafts, table, [place and text[place] for place in places])
-    return finish_all(drafts, lines.notes)
+    return drafts.finish(lines.notes) if drafts else ()
 
 
-def _keep(drafts: list[DraftRun], table: _Table, cells: list[str | None]) -> None:
+def _keep(drafts: Drafts, table: _Table, cells: list[str | None]) -> None:
     """Give a row's numbers to their run; one that counts back is another run's."""
     epoch, step = (float((at is not None and cells[at]) or math.nan) for at in (table.at_epoch, table.at_step))
     place = step if math.isnan(epoch) else epoch
-    draft = drafts[-1]
+    draft = drafts.current
     if place < draft.last or (place == draft.last and (math.isnan(step) or math.isnan(epoch))):
-        draft = DraftRun(draft.format, draft.framework, draft.meaning)
-        drafts.append(draft)
+        draft = drafts.begin()
     draft.reach(place)
     for i, cell in enumerate(cells):
         if cell is not None and i != table.at_epoch and i != table.at_step:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from whygap.logs.console_lines import ConsoleFormat, ConsoleLines, Line, console_lines
-from whygap.logs.drafts import DraftRun, finish_all
+from whygap.logs.drafts import DraftRun, Drafts
 from whygap.logs.printed import NUMBER
 from whygap.logs.records import LoggedRun, Split
 from whygap.logs.score_names import is_no_score, score_of
@@ -43,7 +43,7 @@ def _whole(lines: ConsoleLines) -> Iterator[str]:
 
 def _read(source: Source) -> tuple[LoggedRun, ...]:
     lines = console_lines(source)
-    drafts = [DraftRun(TRANSFORMERS_CONSOLE.name, "transformers", _meaning)]
+    drafts = Drafts(lambda: DraftRun(TRANSFORMERS_CONSOLE.name, "transformers", _meaning))
     is_over = False
     for text in _whole(lines):
         items = {found[2]: found[3] for found in _ITEM.finditer(text)}
@@ -51,11 +51,10 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
             continue
         epoch = float(items.pop("epoch", "nan"))
         step = float(items.pop("step", "nan"))
-        draft = drafts[-1]
+        draft = drafts.current
         is_evaluation = not any(not name.startswith(("eval_", "test_")) for name in items)
         if epoch < draft.last or (is_over and not is_evaluation):
-            draft = DraftRun(draft.format, draft.framework, _meaning)
-            drafts.append(draft)
+            draft = drafts.begin()
             is_over = False
         if is_evaluation and (is_over or math.isnan(epoch)):
             for name, number in items.items():
@@ -67,7 +66,7 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
             draft.reach(epoch)
         for name, number in items.items():
             draft.add(name, number, epoch, step)
-    return finish_all(drafts, lines.notes, shift=0.0)
+    return drafts.finish(lines.notes, shift=0.0)
 
 
 def _meaning(name: str) -> tuple[str, Split]:

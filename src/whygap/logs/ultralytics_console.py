@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from whygap.logs.console_lines import ConsoleFormat, console_lines
-from whygap.logs.drafts import DraftRun, finish_all
+from whygap.logs.drafts import DraftRun, Drafts
 from whygap.logs.printed import NUMBER
 from whygap.logs.progress_bars import find_bar
 from whygap.logs.records import LoggedRun, Split
@@ -24,7 +24,7 @@ _COUNTED = ("Instances", "Size", "total", "targets", "labels", "img_size")
 
 def _read(source: Source) -> tuple[LoggedRun, ...]:
     lines = console_lines(source)
-    drafts = [DraftRun(ULTRALYTICS_CONSOLE.name, "ultralytics", _meaning)]
+    drafts = Drafts(lambda: DraftRun(ULTRALYTICS_CONSOLE.name, "ultralytics", _meaning))
     losses: list[str] = []
     metrics: list[str] = []
     row: tuple[float, float, list[str]] | None = None
@@ -44,24 +44,23 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
                 row = None
             if bar is None or bar.is_full:
                 row = epoch, float(found[2]), found[3].split()
-        elif (found := _VALID_ROW.match(text)) and not drafts[-1].is_empty:
+        elif (found := _VALID_ROW.match(text)) and not drafts.current.is_empty:
             for name, number in zip(metrics, found[1].split(), strict=False):
-                drafts[-1].add(f"metrics/{name}", number, drafts[-1].last)
+                drafts.current.add(f"metrics/{name}", number, drafts.current.last)
     _kept(drafts, losses, row)
-    return finish_all(drafts, lines.notes)
+    return drafts.finish(lines.notes)
 
 
-def _kept(drafts: list[DraftRun], losses: list[str], row: tuple[float, float, list[str]] | None) -> None:
+def _kept(drafts: Drafts, losses: list[str], row: tuple[float, float, list[str]] | None) -> None:
     """Give the last state of an epoch's row to its run."""
     if row is None or len(row[2]) < len(losses):
         return
     epoch, of, numbers = row
-    if epoch <= drafts[-1].last:
-        drafts.append(DraftRun(drafts[-1].format, "ultralytics", _meaning))
-    drafts[-1].reach(epoch)
-    drafts[-1].facts["epochs_planned"] = of + (1 if drafts[-1].first == 0 else 0)
+    draft = drafts.begin() if epoch <= drafts.current.last else drafts.current
+    draft.reach(epoch)
+    draft.facts["epochs_planned"] = of + (draft.first == 0)
     for name, number in zip(losses, numbers, strict=False):
-        drafts[-1].add(f"train/{name}", number, epoch)
+        draft.add(f"train/{name}", number, epoch)
 
 
 def _meaning(name: str) -> tuple[str, Split]:
