@@ -599,6 +599,19 @@ sample(
     {"train loss": [1.9876], "valid loss": [1.5432]},
 )
 
+sample(
+    "keras, cut within the last number",
+    KERAS,
+    f"""
+    Epoch 1/9
+    98/98 {BAR} - 20s 200ms/step - loss: 1.9000 - val_loss: 1.7123
+    Epoch 2/9
+    98/98 {BAR} - 20s 200ms/step - loss: 1.6000 - val_loss: 1.5010
+    Epoch 3/9
+    98/98 {BAR} - 20s 200ms/step - loss: 1.5000 - val_loss: 1.4""",
+    {"train loss": [1.9, 1.6, 1.5], "valid loss": [1.7123, 1.501]},
+)
+
 FASTAI = "fastai table"
 
 sample(

@@ -97,7 +97,7 @@ class _Tool(NamedTuple):
                 draft.add(name, text[a:b].replace("nan(ind)", "nan"), iteration)
         for draft in drafts.runs:
             draft.meaning = self.meaning(draft)
-        return drafts.finish(lines.notes, shift=self.shift(drafts.full))
+        return drafts.finish(lines, shift=self.shift(drafts.full))
 
 
 def _with_tabs(text: str) -> str:

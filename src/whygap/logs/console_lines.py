@@ -71,17 +71,31 @@ class ConsoleLines:
     def __init__(self, chunks: Iterable[str]) -> None:
         self._chunks = chunks
         self._cut: int | None = None
+        self._passed_over: tuple[int, Line] | None = None
         self.first: Line | None = None
+        self.last: Line | None = None
         self.ends_in_the_middle = False
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What people must know of the lines passed over."""
-        return (
-            ()
-            if self._cut is None
-            else (f"line {self._cut} is too long: what follows its {LONGEST:,}th character is passed over",)
-        )
+        notes = []
+        if self._cut is not None:
+            notes.append(f"line {self._cut} is too long: what follows its {LONGEST:,}th character is passed over")
+        if self._passed_over is not None:
+            count, line = self._passed_over
+            notes.append(f"lines that speak of scores and aren't understood: {count:,}, the first is line {line.number}")
+        return tuple(notes)
+
+    @property
+    def not_understood(self) -> Line | None:
+        """The first line that was passed over."""
+        return self._passed_over[1] if self._passed_over else None
+
+    def pass_over(self, line: Line) -> None:
+        """Keep in mind that a line speaks of scores and isn't understood."""
+        count, first = self._passed_over or (0, line)
+        self._passed_over = count + 1, first
 
     def __iter__(self) -> Iterator[Line]:
         for number, text, overwritten in self._pieces():
@@ -93,6 +107,7 @@ class ConsoleLines:
                 cleared = cleared[:LONGEST]
             line = Line(number, cleared, overwritten, len(text))
             self.first = self.first or line
+            self.last = line
             yield line
 
     def _pieces(self) -> Iterator[tuple[int, str, bool]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from whygap.logs.console_lines import ConsoleLines
 from whygap.logs.printed import read_number, unit_of
 from whygap.logs.records import Grain, LoggedRun, Series, Split
 
@@ -46,6 +47,17 @@ class DraftColumn:
         self.step.append(step)
         if len(self.value) <= _LOOKED_AT and math.isfinite(value):
             self._units[unit_of(text)] += 1
+
+    def drop_if_cut(self, text: str) -> bool:
+        """Take the last number away if it was printed with fewer digits than all the others, which have the same; say so."""
+        unit = unit_of(text) if math.isfinite(self.value[-1]) else 0.0
+        others = {u: n for u, n in self._units.items() if u != unit}
+        is_cut = len(self._units) == 2 and self._units[unit] == 1 and all(0 < u < unit and n > 1 for u, n in others.items())
+        if is_cut:
+            del self._units[unit]
+            for numbers in (self.value, self.epoch, self.step):
+                numbers.pop()
+        return is_cut
 
     @property
     def resolution(self) -> float:
@@ -96,6 +108,7 @@ class DraftRun:
         self.notes: list[str] = []
         self.last = math.nan
         self.first = math.nan
+        self.latest: tuple[DraftColumn, str] | None = None
         self._apart: list[Series] = []
 
     def add(self, name: str, text: str, epoch: float, step: float = math.nan) -> None:
@@ -106,6 +119,7 @@ class DraftRun:
                 return
             column = self.columns[name] = DraftColumn()
         column.add(text, epoch, step)
+        self.latest = column, text
 
     def reach(self, epoch: float) -> None:
         """Say which epoch the log has come to."""
@@ -170,16 +184,19 @@ class Drafts:
         """Those that have numbers."""
         return [run for run in self.runs if not run.is_empty]
 
-    def finish(self, notes: tuple[str, ...] = (), *, shift: float | None = None) -> tuple[LoggedRun, ...]:
+    def finish(self, lines: ConsoleLines, *, shift: float | None = None) -> tuple[LoggedRun, ...]:
         """Return the runs that have numbers, called by their place where there are several.
 
         Parameters
         ----------
-        notes : tuple of str
-            On the source as a whole: every run gets them.
+        lines : ConsoleLines
+            That were read to their end: what was passed over in them is said of every run.
         shift : float, optional
             Added to every epoch; by default 1 where one of the runs counts from 0.
         """
+        notes = lines.notes
+        if self._ends_within_a_number(lines):
+            notes = (*notes, "the text ends within a number, which is left out")
         full = self.full
         if shift is None:
             shift = 1.0 if any(run.first == 0 for run in full) else 0.0
@@ -188,3 +205,11 @@ class Drafts:
         for run in full:
             run.notes.extend(notes)
         return tuple(run.finish(shift=shift, name=f"run {i}" if len(full) > 1 else "") for i, run in enumerate(full, 1))
+
+    def _ends_within_a_number(self, lines: ConsoleLines) -> bool:
+        """Take the last number away, and say so, if the text breaks off in it: it has fewer digits than all before it have."""
+        latest = self.current.latest
+        if not (lines.ends_in_the_middle and lines.last and latest and lines.last.text.endswith(latest[1])):
+            return False
+        column, text = latest
+        return column.drop_if_cut(text)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from whygap.logs.console_lines import ConsoleFormat, Line, console_lines, not_understood
+from whygap.logs.console_lines import ConsoleFormat, ConsoleLines, Line, console_lines, not_understood
 from whygap.logs.drafts import MOST_COLUMNS, DraftRun, Drafts
 from whygap.logs.printed import shape_of
 from whygap.logs.printed_scores import Field, PrintedLine, looks_scored, plan_of
@@ -25,13 +25,13 @@ _POINT = re.compile(r"[0-9]\.[0-9]")
 class _Prints:
     """What the lines have told so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: ConsoleLines) -> None:
+        self.lines = lines
         self.meanings: dict[str, tuple[str, Split | None]] = {}
         self.names: dict[tuple[str, Split | None, bool], str] = {}
         self.drafts = Drafts(lambda: DraftRun(FREE_FORM.name, "", self._meaning))
         self.epoch = math.nan
         self.split: Split | None = None
-        self.unread: Line | None = None
         self.taken = ""
 
     @property
@@ -48,8 +48,8 @@ class _Prints:
         if plan is not None and plan.has_comma_numbers:
             text = _with_points(text)
             plan = plan_of(shape_of(text))
-        if (plan is None or not plan.fields) and self.unread is None and self.draft.is_empty and looks_scored(text):
-            self.unread = line
+        if (plan is None or not plan.fields) and looks_scored(text):
+            self.lines.pass_over(line)
         if plan is None:
             return
         if plan.epoch and (plan.fields or plan.is_heading):
@@ -205,13 +205,13 @@ def _without_bars(lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
 
 def _read(source: Source) -> tuple[LoggedRun, ...]:
     lines = console_lines(source)
-    prints = _Prints()
+    prints = _Prints(lines)
     for line, text in _without_bars(lines):
         prints.take(line, text)
     prints.end()
-    runs = prints.drafts.finish(lines.notes)
-    if not runs and prints.unread:
-        raise not_understood(source, prints.unread)
+    runs = prints.drafts.finish(lines)
+    if not runs and lines.not_understood:
+        raise not_understood(source, lines.not_understood)
     return runs
 
 

@@ -10,6 +10,7 @@ from whygap.logs.console_lines import ConsoleFormat, Line, console_lines
 from whygap.logs.drafts import DraftRun, Drafts
 from whygap.logs.keras_lines import KerasLine, is_of_keras, keras_lines
 from whygap.logs.printed import NUMBER
+from whygap.logs.printed_scores import looks_scored
 from whygap.logs.records import LoggedRun, Split
 from whygap.logs.score_names import is_no_score, score_of, split_of
 from whygap.logs.source import Source
@@ -59,12 +60,12 @@ class _Console:
     def draft(self) -> DraftRun:
         return self.drafts.current
 
-    def take(self, line: Line, plan: KerasLine | None) -> None:
-        """Take the next line."""
+    def take(self, line: Line, plan: KerasLine | None) -> bool:
+        """Take the next line; return whether it tells something."""
         text = line.text
         if plan is None:
-            self._take_result_of_evaluation(text)
-        elif plan.kind == "epoch":
+            return self._take_result_of_evaluation(text)
+        if plan.kind == "epoch":
             heading, *planned = (float(text[a:b]) for a, b in plan.counts)
             self._begin_epoch(heading, planned[0] if planned else math.nan)
         elif plan.kind == "scores":
@@ -72,6 +73,7 @@ class _Console:
         else:
             names = ("n_train", "n_valid") if plan.kind == "sizes" else ("steps_per_epoch",)
             self.sizes |= {n: float(text[a:b].replace(",", "") or 0) for n, (a, b) in zip(names, plan.counts, strict=False)}
+        return True
 
     def end(self) -> None:
         """Settle what is open when the log ends."""
@@ -192,18 +194,21 @@ class _Console:
                 for name, text in result.scores:
                     self.draft.add_apart(name, text)
 
-    def _take_result_of_evaluation(self, text: str) -> None:
+    def _take_result_of_evaluation(self, text: str) -> bool:
         """Take what is printed of an evaluation: "[0.35, 0.88]" after a bar without scores, or "Test accuracy: 0.88"."""
-        if self.asks_result and (found := _RESULT.match(text)):
+        asked, self.asks_result = self.asks_result, False
+        if asked and (found := _RESULT.match(text)):
             texts = found[1].replace(" ", "").split(",")
             known = self.result.names if self.result else list(self.draft.columns)
             names = [name for name in known if not _is_valid(name)] or ["loss"]
             if len(texts) <= len(names):
                 for name, number in zip(names, texts, strict=False):
                     self.draft.add_apart(name, number)
-        elif (said := _SAID.match(text)) and (split := split_of(said[1])) and score_of(said[1]):
+            return True
+        if (said := _SAID.match(text)) and (split := split_of(said[1])) and score_of(said[1]):
             self.draft.add_apart(said[1], said[2], split)
-        self.asks_result = False
+            return True
+        return False
 
 
 def _meaning(name: str) -> tuple[str, Split]:
@@ -239,9 +244,10 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
     lines = console_lines(source)
     console = _Console()
     for line, plan in keras_lines(lines):
-        console.take(line, plan)
+        if not console.take(line, plan) and looks_scored(line.text):
+            lines.pass_over(line)
     console.end()
-    return console.drafts.finish(lines.notes)
+    return console.drafts.finish(lines)
 
 
 KERAS_CONSOLE = ConsoleFormat("Keras console", lambda texts: any(map(is_of_keras, texts)), _read)

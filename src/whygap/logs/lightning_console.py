@@ -68,7 +68,7 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
         _keep(drafts, last)
     # Versions before 1.0 count from 1, all since from 0, which a log without its beginning may not show.
     counts_from_one = min((draft.first for draft in drafts.full), default=0.0) == 1
-    return drafts.finish(lines.notes, shift=0.0 if counts_from_one else 1.0)
+    return drafts.finish(lines, shift=0.0 if counts_from_one else 1.0)
 
 
 def _keep(drafts: Drafts, state: _State) -> None:

@@ -153,7 +153,7 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
             drafts.make = table.draft
             drafts.begin()
         _keep(drafts, table, [place and text[place] for place in places])
-    return drafts.finish(lines.notes) if drafts else ()
+    return drafts.finish(lines) if drafts else ()
 
 
 def _keep(drafts: Drafts, table: _Table, cells: list[str | None]) -> None:

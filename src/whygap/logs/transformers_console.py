@@ -66,7 +66,7 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
             draft.reach(epoch)
         for name, number in items.items():
             draft.add(name, number, epoch, step)
-    return drafts.finish(lines.notes, shift=0.0)
+    return drafts.finish(lines, shift=0.0)
 
 
 def _meaning(name: str) -> tuple[str, Split]:

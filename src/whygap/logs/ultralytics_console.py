@@ -48,7 +48,7 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
             for name, number in zip(metrics, found[1].split(), strict=False):
                 drafts.current.add(f"metrics/{name}", number, drafts.current.last)
     _kept(drafts, losses, row)
-    return drafts.finish(lines.notes)
+    return drafts.finish(lines)
 
 
 def _kept(drafts: Drafts, losses: list[str], row: tuple[float, float, list[str]] | None) -> None:
