@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- consoles are as wide as they are
 """Consoles as people paste them, written for these tests, with the numbers that stand in them."""
 
 from dataclasses import dataclass, field
@@ -23,9 +24,9 @@ class Sample:
         return self.name
 
 
-def sample(name, format, text, *runs, **more):
+def sample(name, console, text, *runs, **more):
     """Keep a sample; its text is written indented, between two line ends that don't belong to it."""
-    SAMPLES.append(Sample(name, dedent(text).removeprefix("\n"), list(runs), format, **more))
+    SAMPLES.append(Sample(name, dedent(text).removeprefix("\n"), list(runs), console, **more))
 
 
 KERAS = "Keras console"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, E101 -- consoles are as wide as they are, and have tabs
 """What people's own training loops print, written for these tests, with the numbers that stand in them."""
 
 from tests.logs.console_samples import SAMPLES, sample
@@ -360,5 +361,85 @@ sample(
     OWN,
     "epoch: 1 time: 12.5s mem: 2.1G lr: 1.0e-03 train_loss: 0.512 valid_loss: 0.412 best_valid_loss: 0.400\n",
     {"train loss": [0.512], "valid loss": [0.412]},
+)
+sample(
+    "places among all epochs",
+    OWN,
+    "[1/10] train_loss: 0.5123 | valid_loss: 0.4123\n[2/10] train_loss: 0.4123 | valid_loss: 0.4023\n",
+    {"train loss": [0.5123, 0.4123], "valid loss": [0.4123, 0.4023]},
+    epochs=[1, 2],
+    facts={"epochs_planned": 10},
+)
+sample(
+    "a course on sentiment",
+    OWN,
+    """
+    Epoch: 01 | Epoch Time: 0m 2s
+    \tTrain Loss: 0.694 | Train Acc: 50.12%
+    \t Val. Loss: 0.696 |  Val. Acc: 50.17%
+    Epoch: 02 | Epoch Time: 0m 2s
+    \tTrain Loss: 0.664 | Train Acc: 60.12%
+    \t Val. Loss: 0.676 |  Val. Acc: 58.17%
+    """,
+    {
+        "train loss": [0.694, 0.664],
+        "train accuracy": [50.12, 60.12],
+        "valid loss": [0.696, 0.676],
+        "valid accuracy": [50.17, 58.17],
+    },
+    epochs=[1, 2],
+)
+sample(
+    "MMDetection",
+    OWN,
+    "2022-01-01 10:00:00,000 - mmdet - INFO - Epoch [1][50/100]\tlr: 1.978e-03, eta: 1 day, 2:03:04, time: 0.5, memory: 3800, "
+    "loss_cls: 1.2, loss: 2.5\n2022-01-01 10:01:00,000 - mmdet - INFO - Epoch(val) [1][625] accuracy_top-1: 67.2\n",
+    {"train loss_cls": [1.2], "train loss": [2.5], "valid accuracy_top_1": [67.2]},
+)
+sample(
+    "MXNet",
+    OWN,
+    "INFO:root:Epoch[0] Train-accuracy=0.112\nINFO:root:Epoch[0] Time cost=1.2\nINFO:root:Epoch[0] Validation-accuracy=0.12\n"
+    "INFO:root:Epoch[1] Train-accuracy=0.212\nINFO:root:Epoch[1] Time cost=1.2\nINFO:root:Epoch[1] Validation-accuracy=0.22\n",
+    {"train accuracy": [0.112, 0.212], "valid accuracy": [0.12, 0.22]},
+    epochs=[1, 2],
+)
+sample(
+    "a fold's last scores",
+    OWN,
+    "Fold 1: train loss 0.5, val loss 0.6\nFold 2: train loss 0.51, val loss 0.61\n",
+    {"train loss": [0.5], "valid loss": [0.6]},
+    {"train loss": [0.51], "valid loss": [0.61]},
+)
+sample(
+    "a history",
+    "printed history",
+    "{'loss': [0.5123, 0.4123], 'accuracy': [0.7, 0.8],\n 'val_loss': [0.6123,\n 0.5523], 'val_accuracy': [0.71, 0.79], 'lr': [0.001, 0.001]}\n",
+    {
+        "train loss": [0.5123, 0.4123],
+        "train accuracy": [0.7, 0.8],
+        "valid loss": [0.6123, 0.5523],
+        "valid accuracy": [0.71, 0.79],
+    },
+    epochs=[1, 2],
+)
+sample(
+    "lists of losses",
+    "printed history",
+    "train losses: [0.5, 0.4, 0.3]\nval losses: [0.6, 0.5, 0.45]\n",
+    {"train loss": [0.5, 0.4, 0.3], "valid loss": [0.6, 0.5, 0.45]},
+    epochs=[1, 2, 3],
+)
+sample(
+    "a data frame",
+    "printed table",
+    "       loss  accuracy  val_loss  val_accuracy\n0  0.512300    0.8123  0.412300        0.8523\n1  0.412300    0.8323  0.392300        0.8623\n",
+    {
+        "train loss": [0.5123, 0.4123],
+        "train accuracy": [0.8123, 0.8323],
+        "valid loss": [0.4123, 0.3923],
+        "valid accuracy": [0.8523, 0.8623],
+    },
+    epochs=[1, 2],
 )
 PRINTED = SAMPLES[FIRST:]

@@ -1,9 +1,9 @@
 """The reader of a text is found by its lines; what can't be read is named; prose is no run."""
 
 import pytest
-
 from tests.logs.console_samples import BAR, SAMPLES
 from tests.logs.printed_samples import PRINTED
+
 from whygap.errors import InputError
 from whygap.logs.consoles import CONSOLE, read_console
 from whygap.logs.source import Source
@@ -62,7 +62,7 @@ def test_no_reader_claims_a_folder(tmp_path):
 def test_prose_is_no_run(text, source):
     given = source(text)
     assert [reader.read(given) for reader in CONSOLE] == [()] * len(CONSOLE)
-    with pytest.raises(InputError, match="^standard input: line 1 is not understood: "):
+    with pytest.raises(InputError, match=r"^standard input: line 1 is not understood: "):
         read_console(given)
 
 

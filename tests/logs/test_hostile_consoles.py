@@ -6,9 +6,9 @@ import time
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-
 from tests.logs.console_samples import SAMPLES
 from tests.logs.printed_samples import PRINTED
+
 from whygap.errors import InputError
 from whygap.logs.consoles import CONSOLE, read_console
 from whygap.logs.source import Source

@@ -1,8 +1,8 @@
 """Real machine output from public threads parses to exactly the numbers that were read in it."""
 
 import pytest
-
 from tests.logs.public_cases import read_cases, shared_file
+
 from whygap.logs.consoles import read_console
 from whygap.logs.source import Source
 

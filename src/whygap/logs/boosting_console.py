@@ -18,7 +18,7 @@ Place = tuple[int, int]
 
 _ODD = r"(?:-?nan\(ind\)|-?1\.#[A-Z]{3,4})"
 _VALUE = rf"({_ODD}|{NUMBER})(?:\s?\+\s?{NUMBER})?"
-_XGBOOST = re.compile(r"\[([0-9]{1,9})\](?=\s{1,8}[^\s:]{1,100}-[^\s:]{1,60}:)")
+_XGBOOST = re.compile(r"(?<!\])\[([0-9]{1,9})\](?=\s{1,8}[^\s:]{1,100}-[a-z][^\s:]{0,60}:)")
 _XGBOOST_PAIR = re.compile(rf"(?<!\S)([^\s:]{{1,100}}-[^\s:]{{1,60}}):\s?{_VALUE}")
 _LIGHTGBM = re.compile(r"\[([0-9]{1,9})\]:?(?=\s{1,8}[^\n':]{1,100}'s [^:\s]{1,60}\s?:)")
 _LIGHTGBM_PAIR = re.compile(rf"(?<=\s)([^\s':][^':\t]{{0,100}}'s [^:\s]{{1,60}})\s?:\s{{0,4}}{_VALUE}")

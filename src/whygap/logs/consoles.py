@@ -8,6 +8,7 @@ from whygap.errors import InputError
 from whygap.logs.boosting_console import CATBOOST_CONSOLE, LIGHTGBM_CONSOLE, XGBOOST_CONSOLE
 from whygap.logs.console_lines import console_lines, is_console, not_understood
 from whygap.logs.free_form import FREE_FORM
+from whygap.logs.history_console import HISTORY_CONSOLE
 from whygap.logs.keras_console import KERAS_CONSOLE
 from whygap.logs.lightning_console import LIGHTNING_CONSOLE
 from whygap.logs.printed_scores import looks_scored
@@ -26,6 +27,7 @@ _FORMATS = (
     LIGHTNING_CONSOLE,
     TABLE_CONSOLE,
     KERAS_CONSOLE,
+    HISTORY_CONSOLE,
     FREE_FORM,
 )
 CONSOLE: tuple[Reader, ...] = tuple(console.reader for console in _FORMATS)

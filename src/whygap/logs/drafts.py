@@ -48,11 +48,13 @@ class DraftColumn:
         if len(self.value) <= _LOOKED_AT and math.isfinite(value):
             self._units[unit_of(text)] += 1
 
-    def drop_if_cut(self, text: str) -> bool:
-        """Take the last number away if it was printed with fewer digits than all the others, which have the same; say so."""
+    def drop_if_cut(self, text: str, *, least: int) -> bool:
+        """Take the last number away if it has fewer digits than all the others, which are `least` and have the same; say so."""
         unit = unit_of(text) if math.isfinite(self.value[-1]) else 0.0
         others = {u: n for u, n in self._units.items() if u != unit}
-        is_cut = len(self._units) == 2 and self._units[unit] == 1 and all(0 < u < unit and n > 1 for u, n in others.items())
+        is_cut = (
+            len(self._units) == 2 and self._units[unit] == 1 and all(0 < u < unit and n >= least for u, n in others.items())
+        )
         if is_cut:
             del self._units[unit]
             for numbers in (self.value, self.epoch, self.step):
@@ -212,4 +214,5 @@ class Drafts:
         if not (lines.ends_in_the_middle and lines.last and latest and lines.last.text.endswith(latest[1])):
             return False
         column, text = latest
-        return column.drop_if_cut(text)
+        # Keras prints four decimals whatever they are; others may leave out zeros at the end.
+        return column.drop_if_cut(text, least=1 if self.current.framework == "keras" else 10)

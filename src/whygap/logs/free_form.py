@@ -32,6 +32,7 @@ class _Prints:
         self.drafts = Drafts(lambda: DraftRun(FREE_FORM.name, "", self._meaning))
         self.epoch = math.nan
         self.split: Split | None = None
+        self.fold = ""
         self.taken = ""
 
     @property
@@ -52,6 +53,11 @@ class _Prints:
             self.lines.pass_over(line)
         if plan is None:
             return
+        if plan.fold and text[slice(*plan.fold)] != self.fold:
+            if self.fold:
+                self.drafts.begin()
+                self.epoch = math.nan
+            self.fold = text[slice(*plan.fold)]
         if plan.epoch and (plan.fields or plan.is_heading):
             self._reach(float(text[slice(*plan.epoch)]), plan, text)
         if plan.split:
@@ -131,12 +137,12 @@ class _Prints:
         for draft in self.drafts.runs:
             if not any(self._tells_of_a_run(name, len(column.value)) for name, column in draft.columns.items()):
                 draft.columns.clear()
-            said = {self.meanings[name] for name in draft.columns}
-            has_other = any(split in ("valid", "test") for _, split in said)
+            has_other = any(self.meanings[name][1] in ("valid", "test") for name in draft.columns)
+            has_train = {self.meanings[name][0] for name in draft.columns if self.meanings[name][1] == "train"}
             for name, column in draft.columns.items():
                 score, split = self.meanings[name]
                 is_within = any(n == name and k[2] for k, n in self.names.items())
-                if split is None and (is_within or (has_other and (score, "train") not in said)):
+                if split is None and (is_within or (has_other and score not in has_train)):
                     self.meanings[name] = score, "train"
                 epoch = np.array(column.epoch)
                 if np.isnan(epoch).all():

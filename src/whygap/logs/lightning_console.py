@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from whygap.logs.console_lines import ConsoleFormat, console_lines
@@ -10,7 +11,7 @@ from whygap.logs.drafts import DraftRun, Drafts
 from whygap.logs.printed import NUMBER
 from whygap.logs.progress_bars import find_bar
 from whygap.logs.records import LoggedRun, Split
-from whygap.logs.score_names import is_no_score, score_of, split_of
+from whygap.logs.score_names import is_no_score, score_of, split_beside, split_of
 from whygap.logs.source import Source
 
 _EPOCH = re.compile(r"Epoch\s{1,4}([0-9]{1,9})(?:/([0-9]{1,9}))?:?\s{0,4}$")
@@ -55,7 +56,7 @@ def _items(pattern: re.Pattern[str], text: str) -> tuple[tuple[str, str], ...]:
 
 def _read(source: Source) -> tuple[LoggedRun, ...]:
     lines = console_lines(source)
-    drafts = Drafts(lambda: DraftRun(LIGHTNING_CONSOLE.name, "lightning", _meaning))
+    drafts = Drafts(lambda: DraftRun(LIGHTNING_CONSOLE.name, "lightning", _meaning_beside(())))
     last: _State | None = None
     for line in lines:
         state = _state_of(line.text)
@@ -66,6 +67,8 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
         last = state
     if last is not None:
         _keep(drafts, last)
+    for draft in drafts.runs:
+        draft.meaning = _meaning_beside(draft.columns)
     # Versions before 1.0 count from 1, all since from 0, which a log without its beginning may not show.
     counts_from_one = min((draft.first for draft in drafts.full), default=0.0) == 1
     return drafts.finish(lines, shift=0.0 if counts_from_one else 1.0)
@@ -82,10 +85,16 @@ def _keep(drafts: Drafts, state: _State) -> None:
         draft.add(name, number, state.epoch)
 
 
-def _meaning(name: str) -> tuple[str, Split]:
-    if is_no_score(name):
-        return score_of(name), "none"
-    return score_of(name) or name, split_of(name) or ("train" if name == "loss" else "unknown")
+def _meaning_beside(names: Iterable[str]) -> Callable[[str], tuple[str, Split]]:
+    said = [(score_of(name) or name, split_of(name)) for name in names]
+
+    def meaning(name: str) -> tuple[str, Split]:
+        if is_no_score(name):
+            return score_of(name), "none"
+        score = score_of(name) or name
+        return score, split_of(name) or ("train" if name == "loss" else split_beside(score, said))
+
+    return meaning
 
 
 def _is_of_lightning(text: str) -> bool:

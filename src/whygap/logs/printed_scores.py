@@ -20,6 +20,8 @@ _EPOCH = re.compile(
     r"(?:\s{0,2}(?:/|of|out of)\s{0,8}([0-9]{1,9}))?"
 )
 _EPOCH_AND_BATCH = re.compile(r"\s{0,20}\[([0-9]{1,6})(),\s{0,8}([0-9]{1,9})\]\s{0,4}(?=\D{0,20}loss)")
+_EPOCH_OF_ALL = re.compile(r"\s{0,20}[\[(]?\s{0,8}([0-9]{1,9})\s?/\s?([0-9]{1,9})[\])]")
+_FOLD = re.compile(r"[\W_]{0,40}(?:k-?fold|fold|trial|repeat|seed)[\s:#=\[(]{1,6}([0-9]{1,6})(?![0-9.])")
 _NOT_AN_EPOCH = re.compile(
     r"(?<![a-z])(?:best|from|since|after|at|until|every|each|for|in|to|load|loaded|loading|saved|saving|stopping|stopped)\W{1,3}$"
 )
@@ -32,6 +34,7 @@ _NUMBER = re.compile(rf"(?<![\w.@])(?<!\w-)(?:{NUMBER})(?![0-9])")
 _IS_VERSION = re.compile(r"\.[0-9]")
 _OF_ALL = re.compile(r"\s?/\s?([0-9]{1,12})(?![0-9.])")
 _UNIT = re.compile(r"[a-z/]{0,8}\s?%?", re.IGNORECASE)
+_NEXT_IN_LIST = re.compile(r"\s{0,4},\s{0,4}[-+.0-9ni]")
 _NEXT_OF_LIST = re.compile(r"\s{0,3}[/,|]\s{0,3}$")
 _OPENS_VALUE = re.compile(
     r"(?:(?:tensor|array|(?:np|numpy|jnp|torch)\.\w{1,12})\(\[{0,3}|[\s:=~\[('\"*`]|[-=]>|\b(?:is|was|of|at)\b)$"
@@ -47,7 +50,7 @@ _SCORES = word_set("""
     loss losses acc accuracy error err mse mae rmse mape smape rmsle logloss auc auroc auprc ap map f0 fscore precision
     recall specificity sensitivity iou miou dice jaccard bleu rouge meteor cider wer cer ppl perplexity nll bce ce kl kld
     elbo bpc bpb psnr ssim lpips fid r0 rsquared corr pearson spearman kappa mcc ndcg mrr top prec cost score objective
-    energy reward entropy xent eer likelihood crps cross
+    energy reward entropy xent eer likelihood crps deviance cross
 """)
 """Words that name a score; their digits are zeros, as in a shape."""
 
@@ -56,18 +59,21 @@ _WEAK_SCORES = word_set(
 )
 """Those that mean something else as often, where neither a colon nor another score stands by them."""
 
-_NO_SCORES = word_set("""
+NO_SCORE_WORDS = word_set("""
     time took sec secs second seconds eta elapsed ms min mins minute minutes hours speed size mem memory gpu cuda samples
     examples images patience counter seed best lowest highest previous prev params parameters workers threshold weight
     weights scale coef coefficient lambda alpha beta delta target ratio fraction split interval improved decreased
     increased reduced from to version port device norm tokens num number count max maximum minimum limit epochs
 """)
+"""Words of names that stand before numbers of other kinds."""
 _HEADING_WORDS = word_set("""
     phase set results result metrics mode loop stage performance step epoch start started begin data on
 """)
 
 
-_TELLING = _SCORES | _HEADING_WORDS | frozenset(SPLIT_WORDS) | word_set("f r epochs ep lr learning")
+_TELLING = (
+    _SCORES | _HEADING_WORDS | frozenset(SPLIT_WORDS) | word_set("f r epochs ep lr learning fold kfold trial repeat seed")
+)
 """One of these words, without digits, is in every line that tells something."""
 
 _LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
@@ -103,6 +109,8 @@ class PrintedLine(NamedTuple):
     ----------
     epoch, planned, step, steps : place or None
         The number of the epoch and of all, of the step or batch and of all.
+    fold : place or None
+        The number of the fold or trial: each is a run.
     counts_steps : bool
         Whether the step is said in the plural beside an epoch: it may be how many an epoch has.
     split : Split or None
@@ -116,6 +124,7 @@ class PrintedLine(NamedTuple):
 
     epoch: Place | None = None
     planned: Place | None = None
+    fold: Place | None = None
     step: Place | None = None
     steps: Place | None = None
     counts_steps: bool = False
@@ -143,13 +152,21 @@ def plan_of(shape: bytes) -> PrintedLine | None:
     )
     counted = [found.span() for found in (epoch, *steps) if found]
     fields = _fields(text, low, counted)
+    fold = _FOLD.match(low)
+    if (
+        epoch is None
+        and (place := _EPOCH_OF_ALL.match(low))
+        and {"train", "valid"} <= {split_of(text[slice(*f.label)]) for f in fields}
+    ):
+        epoch, step = place, None
     heading = _heading_split(low) if not fields else None
     is_heading = epoch is not None and re.match(r"[\W_]{0,40}(?:\w{1,12} )?(?:epoch|ep)(?![a-z])", low) is not None
-    if not (fields or heading or is_heading or _COMMA_NUMBER.search(text)):
+    if not (fields or heading or is_heading or fold or _COMMA_NUMBER.search(text)):
         return None
     return PrintedLine(
         epoch=_place(epoch, 1),
         planned=_place(epoch, 2),
+        fold=_place(fold, 1),
         step=epoch.span(3) if epoch and epoch.re is _EPOCH_AND_BATCH else _place(step, 2),
         steps=_place(step, 3),
         counts_steps=bool(step and epoch and step[1] == "steps" and step[3] is None),
@@ -208,7 +225,7 @@ def _fields(text: str, low: str, counted: list[Place]) -> tuple[Field, ...]:
         if is_counted or is_quantity:
             continue
         label = _label(text, *region)
-        if label is None:
+        if label is None or (text[label[1] : start].rstrip().endswith("[") and _NEXT_IN_LIST.match(text, end)):
             continue
         name = text[slice(*label)]
         kind = _kind(name, has_mark=text[label[1] : start].strip()[:1] in (":", "="))
@@ -234,8 +251,10 @@ def _fields(text: str, low: str, counted: list[Place]) -> tuple[Field, ...]:
             kind = kind if is_sure else "unmarked"
         {"score": found, "doubtful": doubtful, "unmarked": unmarked}[kind].append(field)
         since = end
-    if len(unmarked) > 1 or found:
-        found += unmarked
+    if len({split_of(text[slice(*f.label)]) for f in unmarked if f.name}) > 1:
+        found += [f for f in unmarked if f.name]
+    if found:
+        found += [f for f in unmarked if not f.name]
     return _settled(text, found, doubtful)
 
 
@@ -292,7 +311,7 @@ def _kind(name: str, *, has_mark: bool) -> str:
     bare = {word.rstrip("0123456789") or word for word in words}
     if name.lower() in ("lr", "learning rate", "learning_rate"):
         return "score" if has_mark else ""
-    if not words or len(words) > 8 or "\ufffd" in name or bare & _NO_SCORES or (is_no_score(name) and score_of(name)):
+    if not words or len(words) > 8 or "\ufffd" in name or bare & NO_SCORE_WORDS or (is_no_score(name) and score_of(name)):
         return ""
     scores = (bare | set(words)) & _SCORES
     if scores and scores <= _WEAK_SCORES:

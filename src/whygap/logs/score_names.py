@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from whygap.logs.records import Split
@@ -28,6 +29,8 @@ _NO_SCORE = word_set("""
     steps_per_second jit_compilation_time model_preparation_time
 """)
 """Columns that are no scores, by their names without the split."""
+
+_TIMES = word_set("time elapsed duration seconds")
 
 _SAME = {"acc": "accuracy", "err": "error", "losses": "loss"}
 
@@ -72,5 +75,21 @@ def score_of(name: str) -> str:
 
 
 def is_no_score(name: str) -> bool:
-    """Return whether a column is a learning rate, a time or a counter."""
-    return score_of(name) in _NO_SCORE or name.lower() in _NO_SCORE
+    """Return whether a column is a learning rate, a time, a counter, or a ratio of two splits."""
+    words = words_of(name)
+    is_ratio = not score_of(name) and len({SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}) > 1
+    return is_ratio or score_of(name) in _NO_SCORE or name.lower() in _NO_SCORE or not _TIMES.isdisjoint(words)
+
+
+def split_beside(score: str, others: Iterable[tuple[str, Split | None]]) -> Split:
+    """Return whose a score is that no word tells: training's where the same of another split stands beside it.
+
+    Parameters
+    ----------
+    score : str
+        Its name.
+    others : iterable of (str, Split or None)
+        The other columns of the log.
+    """
+    splits = {split for other, split in others if other == score}
+    return "train" if splits & {"valid", "test"} and "train" not in splits else "unknown"

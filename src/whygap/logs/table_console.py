@@ -11,11 +11,12 @@ from whygap.logs.console_lines import ConsoleFormat, console_lines
 from whygap.logs.drafts import DraftRun, Drafts
 from whygap.logs.printed import NUMBER, shape_of
 from whygap.logs.records import LoggedRun, Split
-from whygap.logs.score_names import SPLIT_WORDS, is_no_score, score_of, split_of
+from whygap.logs.score_names import SPLIT_WORDS, is_no_score, score_of, split_beside, split_of
 from whygap.logs.source import Source
 
 _MOST_COLUMNS = 60
 _WIDEST = 2000
+_HEADING_WORDS = ("loss", "error", "acc", "mse", "mae", "score", "deviance")
 
 _NAME = re.compile(r"[^\W\d][\w./@() #%-]{0,60}$")
 _WIDE = re.compile(r"(?<=\S)\s{2,}(?=\S)")
@@ -43,10 +44,15 @@ class _Table:
         return DraftRun(self.format, self.framework, self.meaning)
 
     def _numbers_of(self, shape: bytes) -> tuple[slice | None, ...] | None:
-        """Return the places of the numbers in rows of a shape, None where a cell has none; None of a line that is no row."""
+        """Return the places of the numbers in rows of a shape, None where a cell has none; None of a line that is no row.
+
+        There is one more where the rows are numbered and that column has no name.
+        """
         text = shape.decode()
         cells = [cell for cell in _CELL.finditer(text) if cell[0] not in ("+", "[", "]")]
-        if len(cells) != len(self.names):
+        # A data frame is printed with the numbers of its rows, which have no name.
+        has_index = len(cells) == len(self.names) + 1 and cells[0][0].isdigit()
+        if not has_index and len(cells) != len(self.names):
             return None
         numbers = [_NUMBER_CELL.fullmatch(cell[0]) for cell in cells]
         if not all(number or _OTHER_CELL.fullmatch(cell[0]) for number, cell in zip(numbers, cells, strict=True)):
@@ -61,19 +67,23 @@ def _maker(names: list[str]) -> tuple[str, str, Meaning]:
     """Return the format, the framework and the meaning of the columns of a table, by the names that only one tool prints."""
     low = {name.lower() for name in names}
     if {"train_loss", "valid_loss"} & low and "dur" in low:
-        return "skorch table", "skorch", _by_words("unknown")
+        return "skorch table", "skorch", _by_words(names)
     if low & {"train_loss", "trn_loss"} and low & {"valid_loss", "val_loss"} and names[0] == "epoch" and "step" not in low:
-        return "fastai table", "fastai", _by_words("valid")  # its metrics are those of validation only
+        return "fastai table", "fastai", _by_words(names, "valid")  # its metrics are those of validation only
     if low & {"training loss", "validation loss"} and low & {"epoch", "step"}:
-        return "transformers table", "transformers", _by_words("valid")
-    return "printed table", "", _by_words("unknown")
+        return "transformers table", "transformers", _by_words(names, "valid")
+    return "printed table", "", _by_words(names)
 
 
-def _by_words(otherwise: Split) -> Meaning:
+def _by_words(names: list[str], otherwise: Split | None = None) -> Meaning:
+    """Return the meaning of columns by their words; where these say no split it is `otherwise`, or what stands beside tells."""
+    said = [(score_of(name) or "loss", split_of(name)) for name in names if not is_no_score(name)]
+
     def meaning(name: str) -> tuple[str, Split]:
         if is_no_score(name):
             return score_of(name), "none"
-        return score_of(name) or "loss", split_of(name) or otherwise
+        score = score_of(name) or "loss"
+        return score, split_of(name) or otherwise or split_beside(score, said)
 
     return meaning
 
@@ -81,7 +91,7 @@ def _by_words(otherwise: Split) -> Meaning:
 def _heading(text: str) -> _Table | None:
     """Return the table that a line begins, None if it begins none."""
     low = text.lower()
-    if len(text) > _WIDEST or not any(word in low for word in ("epoch", "step", "iter")) or _NO_HEADING.search(text):
+    if len(text) > _WIDEST or not any(word in low for word in _HEADING_WORDS) or _NO_HEADING.search(text):
         return None
     stripped = text.strip(" |│\t")
     if "|" in stripped or "│" in stripped:
@@ -95,8 +105,10 @@ def _heading(text: str) -> _Table | None:
     names = [name.strip() for name in names if name.strip()]
     is_heading = 2 <= len(names) <= _MOST_COLUMNS and all(map(_NAME.match, names)) and len(set(names)) == len(names)
     table = _Table(names) if is_heading else None
-    is_numbered = table is not None and (table.at_epoch is not None or table.at_step is not None)
-    return table if is_numbered and any(word in low for word in ("loss", "error", "acc", "mse", "mae", "score")) else None
+    if table is None:
+        return None
+    is_numbered = table.at_epoch is not None or table.at_step is not None
+    return table if is_numbered or any(split_of(name) == "valid" for name in names) else None
 
 
 def _grouped(words: list[str]) -> list[str]:
@@ -158,9 +170,12 @@ def _read(source: Source) -> tuple[LoggedRun, ...]:
 
 def _keep(drafts: Drafts, table: _Table, cells: list[str | None]) -> None:
     """Give a row's numbers to their run; one that counts back is another run's."""
-    epoch, step = (float((at is not None and cells[at]) or math.nan) for at in (table.at_epoch, table.at_step))
-    place = step if math.isnan(epoch) else epoch
     draft = drafts.current
+    index = cells.pop(0) if len(cells) > len(table.names) else None
+    epoch, step = (float((at is not None and cells[at]) or math.nan) for at in (table.at_epoch, table.at_step))
+    if table.at_epoch is None and table.at_step is None:
+        epoch = float(index) if index else (draft.last + 1 if draft.last >= 1 else 1.0)
+    place = step if math.isnan(epoch) else epoch
     if place < draft.last or (place == draft.last and (math.isnan(step) or math.isnan(epoch))):
         draft = drafts.begin()
     draft.reach(place)
