@@ -55,8 +55,6 @@ def find_bar(text: str) -> ProgressBar | None:
         after = found[4]
     if unit := _UNITS.match(after.strip()):
         after = after.strip()[unit.end() :].lstrip(", ")
-    elif after.lstrip().startswith("?"):
-        after = after.partition(",")[2]
     name = unit[1].replace("s/", "").replace("/s", "") if unit else ""
     before_start = text.rfind("]", 0, found.start()) + 1 if text.count("%|", 0, found.start()) else 0
     return ProgressBar(text[before_start : found.start()], after, found[2], found[3], name, found.start(), found.end())
