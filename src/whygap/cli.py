@@ -74,21 +74,57 @@ def demo(
 
 @app.command
 def explain(
-    run: Annotated[str, Parameter(help='A stored run: its id, the beginning of one, or "last".')] = "last",
+    run: Annotated[
+        str,
+        Parameter(
+            help='A stored run: its id, the beginning of one, or "last". Or a log: a file, a folder, "-" for piped text.'
+        ),
+    ] = "last",
     *,
     score: Annotated[str | None, Parameter(help="Which score; by default the loss.")] = None,
+    output: Annotated[Path | None, Parameter(alias="-o", help="Write a page there, too.")] = None,
+    train: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, that is the training one.")] = None,
+    valid: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, that is the validation one.")] = None,
+    epoch: Annotated[str | None, Parameter(help="Of a table: the column with the epochs.")] = None,
+    framework: Annotated[
+        str | None, Parameter(help="Of a log: what wrote it, where that can't be seen: keras, lightning, ...")
+    ] = None,
+    which: Annotated[
+        str | None, Parameter(help="Of a log with several runs: the name or number of one; by default the last.")
+    ] = None,
+    n_train: Annotated[int | None, Parameter(help="Of a log: training examples, to name a ratio by.")] = None,
+    n_valid: Annotated[int | None, Parameter(help="Of a log: validation examples.")] = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Say why the two scores of a stored run differ."""
+    """Say why the two scores of a stored run differ, or what a log of any tool tells of it."""
+    from whygap.report import write_page
     from whygap.verdict import judge
 
-    found = _load(run, store, score)
-    verdict = judge(found, score=score)
+    if output is not None:
+        _check_writable(output)
+    asked = (train, valid, epoch, framework, which, n_train, n_valid)
+    if run == "-" or Path(run).exists():
+        facts = {"n_train": n_train, "n_valid": n_valid}
+        found, verdict, source = _read(run, score, train, valid, epoch, framework, which, facts)
+        is_log = True
+    else:
+        if any(option is not None for option in asked):
+            from whygap.errors import InputError
+
+            raise InputError(f"{run}: no such file, and --train, --valid, --framework and the like are for logs")
+        found, is_log = _load(run, store, score), False
+        verdict, source = judge(found, score=score), found.source
+    if output is not None:
+        write_page(found, verdict, output)
     if json:
-        _print_json(found, verdict, found.source)
+        _print_json(found, verdict, source)
+    elif is_log:
+        _show_log(found, verdict)
     else:
         _show(found, verdict, _first_middle_last(found, score), score)
+    if output is not None and not json:
+        _console().print(f"The page is {output}")
     return DONE
 
 
@@ -150,6 +186,30 @@ def _load(name: str, store: Path | None, score: str | None) -> Run:
     return run
 
 
+def _read(
+    where: str,
+    score: str | None,
+    train: str | None,
+    valid: str | None,
+    epoch: str | None,
+    framework: str | None,
+    which: str | None,
+    facts: dict[str, int | None],
+) -> tuple[Run, Verdict, str]:
+    """Read a log and say what it tells of one of its runs."""
+    from dataclasses import replace
+
+    from whygap.logs import assign, check_framework, choose_run, explain_log, read_log
+
+    logged, note = choose_run(read_log(where, train=train, valid=valid, epoch=epoch), which)
+    if framework is not None:
+        logged = replace(logged, framework=check_framework(framework))
+    told = {name: float(n) for name, n in facts.items() if n is not None}
+    logged = replace(logged, facts={**logged.facts, **told}, notes=(*logged.notes, *note))
+    answer = explain_log(assign(logged, train=train, valid=valid), source=where, score=score)
+    return answer.run, answer.verdict, where
+
+
 def _budget(text: str) -> int | str:
     from whygap.errors import InputError
 
@@ -198,6 +258,23 @@ def _show(run: Run, verdict: Verdict, gaps: list[EpochGap], score: str | None = 
     print_epochs(console, run, score)
     console.print()
     print_looks(console, verdict)
+    console.print()
+    print_verdict(console, verdict)
+    console.print()
+
+
+MOST_LINES = 40
+"""Epochs beyond which a log's are not printed one by one: the page and --json have them all."""
+
+
+def _show_log(run: Run, verdict: Verdict) -> None:
+    from whygap.report import print_epochs, print_stretches, print_verdict
+
+    console = _console()
+    if len(run.of(verdict.score.name)) <= MOST_LINES:
+        print_epochs(console, run, verdict.score.name)
+        console.print()
+    print_stretches(console, verdict)
     console.print()
     print_verdict(console, verdict)
     console.print()

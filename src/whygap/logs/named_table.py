@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from whygap.errors import InputError
 from whygap.logs import json_lines, json_log
@@ -46,29 +45,6 @@ def read_table(source: Source, *, train: str, valid: str, epoch: str | None = No
         return {**{column: name_of(column) for column in columns}, **_named(train, valid)}
 
     return tuple(run for name, table in fitting for run in read_runs(table, format=FORMAT, name=name, names=names, epoch=epoch))
-
-
-def name_columns(run: LoggedRun, *, train: str, valid: str) -> LoggedRun:
-    """Return a run in which two columns are the training and the validation score, whatever the log says of them.
-
-    Parameters
-    ----------
-    run : LoggedRun
-        As read.
-    train, valid : str
-        As the log names them: `Series.column`.
-
-    Raises
-    ------
-    InputError
-        If the run has no such columns.
-    """
-    columns = [series.column for series in run.series]
-    if train not in columns or valid not in columns:
-        raise _missing(run.format, [train, valid], columns)
-    named = _named(train, valid)
-    series = (replace(s, score=named[s.column][0], split=named[s.column][1]) if s.column in named else s for s in run.series)
-    return replace(run, series=tuple(series))
 
 
 def _named(train: str, valid: str) -> dict[str, tuple[str, Split]]:

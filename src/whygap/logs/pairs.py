@@ -33,6 +33,27 @@ class Pair:
     steps: Series | None = None
 
 
+def choose_run(runs: Sequence[LoggedRun], which: str | None) -> tuple[LoggedRun, tuple[str, ...]]:
+    """Return one of several runs: by name or number (1 for the first), or the last that has a pair; and a note on the others.
+
+    Raises
+    ------
+    InputError
+        If there is no such run.
+    """
+    n = len(runs)
+    if which is not None:
+        for i, run in enumerate(runs, start=1):
+            if which in (run.name, str(i)):
+                return run, ()
+        names = ", ".join(run.name or str(i) for i, run in enumerate(runs[:8], start=1))
+        raise InputError(f"there is no run {which}; there {'is' if n == 1 else 'are'} {names}{', ...' if n > 8 else ''}")
+    chosen = max(range(n), key=lambda i: (bool(paired_scores(runs[i])), i))
+    if n == 1:
+        return runs[chosen], ()
+    return runs[chosen], (f"the log has {n} runs, and this is run {chosen + 1}; --which names another",)
+
+
 def assign(run: LoggedRun, *, train: str | None, valid: str | None) -> LoggedRun:
     """Return the run with the columns, or the evaluation sets, that the user calls training and validation marked as such.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from whygap.records import EpochGap, Look, Overfitting, Run, Term, Verdict
+from whygap.records import EpochGap, Estimate, Look, Overfitting, Run, Stretch, Term, Verdict
 
 SCHEMA = 1
 """The version of the printed shape. Keys may be added under the same number; none is renamed or dropped."""
@@ -44,6 +44,8 @@ def run_as_json(run: Run, verdict: Verdict, *, source: str) -> bytes:
             "cannot_tell": verdict.cannot_tell,
             "warnings": verdict.warnings,
             "remarks": verdict.remarks,
+            "ranges": [_stretch(stretch) for stretch in verdict.stretches],
+            "to_know": verdict.to_know,
         },
     }
     return msgspec.json.encode(shape) + b"\n"
@@ -71,9 +73,15 @@ def _epoch(gap: EpochGap) -> dict[str, Any]:
 
 
 def _term(term: Term) -> dict[str, Any]:
-    e = term.estimate
     return {
         "cause": term.cause,
+        **_estimate(term.estimate),
+        "parts": [{"name": part.name, **_term(part)} for part in term.parts],
+    }
+
+
+def _estimate(e: Estimate) -> dict[str, Any]:
+    return {
         "value": e.value,
         "low": e.low,
         "high": e.high,
@@ -82,7 +90,17 @@ def _term(term: Term) -> dict[str, Any]:
         "n": e.n,
         "reliable": e.reliable,
         "why": e.why,
-        "parts": [{"name": part.name, **_term(part)} for part in term.parts],
+    }
+
+
+def _stretch(stretch: Stretch) -> dict[str, Any]:
+    parts = {"averaging": stretch.averaging, "rest": stretch.rest}
+    return {
+        "first": stretch.first,
+        "last": stretch.last,
+        "gap": stretch.gap,
+        "leading": stretch.leading,
+        **{name: None if e is None else _estimate(e) for name, e in parts.items()},
     }
 
 

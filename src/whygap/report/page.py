@@ -19,6 +19,7 @@ from whygap.report.looks import LookTable, look_table, why_two_intervals
 from whygap.report.page_tables import EpochTable, LadderTable, epoch_table, ladder_table
 from whygap.report.pictures import as_svg, curves, overfitting_over_epochs, terms_over_epochs, waterfall
 from whygap.report.steps import shown_of
+from whygap.report.stretches import stretch_rows
 
 
 def write_page(run: Run, verdict: Verdict, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
@@ -65,6 +66,7 @@ def page_of(run: Run, verdict: Verdict, *, title: str | None = None) -> str:
         verdict=verdict,
         overfitting=overfitting_answer(verdict.overfitting),
         looks=_looks(verdict) if verdict.overfitting.looks else None,
+        stretches=stretch_rows(verdict.stretches, minus=TRUE_MINUS, between=" to "),
         sections=[_section(run, score) for score in scores],
         glossary=glossary,
         how_words=HOW_WORDS,

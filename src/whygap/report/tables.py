@@ -14,6 +14,7 @@ from whygap.report.figures import Figures
 from whygap.report.labels import CAUSE_LABELS, direction_in_words
 from whygap.report.looks import look_table, why_two_intervals
 from whygap.report.steps import missing_reason, shown_of
+from whygap.report.stretches import stretch_rows
 
 
 class RunSummary(Protocol):
@@ -149,6 +150,27 @@ def print_looks(console: Console, verdict: Verdict) -> None:
     console.print(table)
     if why := why_two_intervals(looks):
         console.print(Text(f"\n{why}", style="dim"))
+
+
+def print_stretches(console: Console, verdict: Verdict) -> None:
+    """Print the ranges of epochs into which a logged run falls; nothing where there are none.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    verdict
+        The answer for one score of a run.
+    """
+    if not verdict.stretches:
+        return
+    console.print(Text(f"The {verdict.score.name} gap, valid - train, in ranges of epochs (means over them)\n", style="bold"))
+    table = _table()
+    for title in ("epochs", "gap", "averaging", "the rest", "larger part"):
+        table.add_column(Text(title), justify="left" if title == "larger part" else "right", overflow="fold")
+    for row in stretch_rows(verdict.stretches):
+        table.add_row(*(Text(cell) for cell in (row.epochs, row.gap, row.averaging, row.rest, row.leading)))
+    console.print(table)
 
 
 _Column = tuple[str, list[str]]

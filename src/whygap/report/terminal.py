@@ -19,9 +19,9 @@ from whygap.report.bars import Scale
 from whygap.report.figures import Figures, percent
 from whygap.report.labels import CAUSE_LABELS, UNATTRIBUTED, Label, direction_in_words, gap_in_words, overfitting_answer
 from whygap.report.steps import Level, Step, ladder_of, missing_reason, shown_of
-from whygap.report.tables import print_epochs, print_looks, print_runs
+from whygap.report.tables import print_epochs, print_looks, print_runs, print_stretches
 
-__all__ = ["print_epochs", "print_ladder", "print_looks", "print_runs", "print_verdict"]
+__all__ = ["print_epochs", "print_ladder", "print_looks", "print_runs", "print_stretches", "print_verdict"]
 
 _NARROWEST_BAR = 6
 _WIDEST_BAR = 40
@@ -187,3 +187,7 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
         console.print(Text("\nWarning: ", style="bold").append(warning, style="not bold"))
     for remark in verdict.remarks:
         console.print(Text(f"\nNote: {remark}", style="dim"))
+    if verdict.to_know:
+        console.print(Text("\nTo know, add", style="bold"))
+        for line in verdict.to_know.splitlines():
+            console.print(Text(f"  {line}"), no_wrap=True, overflow="ignore", crop=False)  # to be copied in one go
