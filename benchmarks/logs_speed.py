@@ -1,4 +1,4 @@
-"""How fast consoles are read: megabytes per second for each format, on one core.
+"""How fast consoles are read: megabytes per second of processor time for each format, on one core.
 
 python benchmarks/logs_speed.py [megabytes]
 """
@@ -28,6 +28,21 @@ def keras_bars(epoch: int, *, back: str) -> str:
     valid = f" - val_loss: {loss * 1.1:.4f} - val_accuracy: {1 - loss * 1.1:.4f}"
     over = "\b" * 96 + "\r" if back == "\b" else "\r"
     return f"Epoch {epoch + 1}/100000\n" + over.join([*states, full + valid]) + "\n"
+
+
+def keras_3_bars(epoch: int) -> str:
+    """Return an epoch as Keras 3 draws it in colours, 20 states of the bar each printed over the one before."""
+    loss = 1 / (epoch + 1)
+    scores = f"accuracy: {1 - loss:.4f} - loss: {loss:.4f}"
+    bars = [f"\x1b[32m{'━' * i}\x1b[0m\x1b[37m{'━' * (20 - i)}\x1b[0m" for i in range(1, 21)]
+    states = [f"\x1b[1m{i * 24}/480\x1b[0m {bar} \x1b[1m{21 - i}s\x1b[0m 4ms/step - {scores}" for i, bar in enumerate(bars, 1)]
+    return f"Epoch {epoch + 1}/100000\n" + ("\b" * 66 + "\r").join([*states, f"{states[-1]} - val_loss: {loss:.4f}"]) + "\n"
+
+
+def lightning(epoch: int) -> str:
+    """Return an epoch as Lightning draws it, 20 states of the bar."""
+    shown = f"90.10it/s, v_num=3, train_loss={1 / (epoch + 1):.3f}"
+    return "".join(f"Epoch {epoch}: {i * 5:3}%|{'█' * i:20}| {i * 24}/480 [00:{i:02}<00:05, {shown}]\r" for i in range(1, 21))
 
 
 def keras_verbose_2(epoch: int) -> str:
@@ -95,12 +110,14 @@ def prose(i: int) -> str:
 CASES: dict[str, Callable[[int], str]] = {
     "Keras bars, backspaces": lambda epoch: keras_bars(epoch, back="\b"),
     "Keras bars, carriage returns": lambda epoch: keras_bars(epoch, back="\r"),
+    "Keras 3 bars, colours": keras_3_bars,
     "Keras verbose=2": keras_verbose_2,
     "printed text, epochs": free_form,
     "printed text, steps": steps,
     "XGBoost": boosting,
     "transformers": dictionaries,
     "fastai table": table,
+    "Lightning bars": lightning,
     "one long line": one_long_line,
     "backspaces only": backspaces,
     "escape sequences only": colours,

@@ -11,7 +11,8 @@ import numpy as np
 from whygap.logs.console_lines import ConsoleFormat, ConsoleLines, Line, console_lines, not_understood
 from whygap.logs.drafts import MOST_COLUMNS, DraftRun, Drafts
 from whygap.logs.printed import shape_of
-from whygap.logs.printed_scores import Field, PrintedLine, looks_scored, plan_of
+from whygap.logs.printed_labels import Field
+from whygap.logs.printed_scores import PrintedLine, looks_scored, plan_of
 from whygap.logs.progress_bars import find_bar
 from whygap.logs.records import LoggedRun, Split
 from whygap.logs.score_names import is_no_score, score_of, split_of
@@ -22,13 +23,17 @@ _DECIMAL_COMMA = re.compile(r"(?<![0-9.,])([0-9]{1,9}),([0-9]{1,12})(?![0-9]|[.,
 _POINT = re.compile(r"[0-9]\.[0-9]")
 
 
+Key = tuple[str, str, Split | None, bool]
+"""Label, the name of its score where the label has none, the split said before, and whether it stands within an epoch."""
+
+
 class _Prints:
     """What the lines have told so far."""
 
     def __init__(self, lines: ConsoleLines) -> None:
         self.lines = lines
         self.meanings: dict[str, tuple[str, Split | None]] = {}
-        self.names: dict[tuple[str, Split | None, bool], str] = {}
+        self.names: dict[Key, str] = {}
         self.drafts = Drafts(lambda: DraftRun(FREE_FORM.name, "", self._meaning))
         self.epoch = math.nan
         self.split: Split | None = None
@@ -102,27 +107,26 @@ class _Prints:
     def _name_of(self, field: Field, text: str, is_within: bool) -> str:
         """Return the column of a number, made if it is new; "" where there are too many."""
         label = text[slice(*field.label)]
-        key = label, field.split or self.split, is_within
-        name = self.names.get(key) if not field.name else None
-        return name if name is not None else self._new_name(field, label, key)
+        key = label, field.name, field.split or self.split, is_within
+        name = self.names.get(key)
+        if name is None and len(self.names) < MOST_COLUMNS:
+            name = self.names[key] = self._new_name(field, label, key)
+        return name or ""
 
-    def _new_name(self, field: Field, label: str, key: tuple[str, Split | None, bool]) -> str:
+    def _new_name(self, field: Field, label: str, key: Key) -> str:
         said = None if field.split and field.name else split_of(label)
-        split: Split | None = "none" if is_no_score(label) else said or key[1]
+        split: Split | None = "none" if is_no_score(label) else said or key[2]
         score = field.name or score_of(label)
         if field.name:
             name = f"{split if field.split else label} {field.name}"
         else:
             name = label if said or not split or split == "none" else f"{split} {label}"
         name = " ".join(name.split()) + (" %" if field.is_percent and not field.of else "")
-        if name in self.meanings and (self.meanings[name] != (score, split) or key not in self.names):
-            is_other = any(n == name and k[2] != key[2] for k, n in self.names.items())
-            name += " (within epochs)" if is_other and key[2] else " (of the epoch)" if is_other else ""
-        if len(self.meanings) >= MOST_COLUMNS:
-            return ""
+        if any(n == name and k[3] != key[3] for k, n in self.names.items()):
+            name += " (within epochs)" if key[3] else " (of the epoch)"
+        if field.is_assumed:
+            self.draft.notes.append(f"nothing says which score {label!r} is; it is called {score}")
         self.meanings[name] = score, split
-        if not field.name:
-            self.names[key] = name
         return name
 
     def _tells_of_a_run(self, name: str, count: int) -> bool:
@@ -134,6 +138,7 @@ class _Prints:
 
     def end(self) -> None:
         """Find the splits that no word says, and the places of numbers within epochs."""
+        within = {name for key, name in self.names.items() if key[3]}
         for draft in self.drafts.runs:
             if not any(self._tells_of_a_run(name, len(column.value)) for name, column in draft.columns.items()):
                 draft.columns.clear()
@@ -141,7 +146,7 @@ class _Prints:
             has_train = {self.meanings[name][0] for name in draft.columns if self.meanings[name][1] == "train"}
             for name, column in draft.columns.items():
                 score, split = self.meanings[name]
-                is_within = any(n == name and k[2] for k, n in self.names.items())
+                is_within = name in within
                 if split is None and (is_within or (has_other and score not in has_train)):
                     self.meanings[name] = score, "train"
                 epoch = np.array(column.epoch)

@@ -8,7 +8,7 @@ from functools import partial
 from whygap.logs.console_lines import ConsoleFormat, console_lines
 from whygap.logs.drafts import DraftRun, Drafts
 from whygap.logs.printed import NUMBER
-from whygap.logs.printed_scores import NO_SCORE_WORDS
+from whygap.logs.printed_labels import NO_SCORE_WORDS
 from whygap.logs.records import LoggedRun, Split
 from whygap.logs.score_names import is_no_score, score_of, split_beside, split_of, words_of
 from whygap.logs.source import Source
