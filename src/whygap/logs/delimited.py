@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from whygap.errors import InputError
-from whygap.logs.lines import lines
+from whygap.logs.lines import lines, split_lines
 from whygap.logs.source import Source, clean
 from whygap.logs.table import MOST_COLUMNS, SPLIT_COLUMNS, Gatherer, Table
 
@@ -43,7 +43,7 @@ def header_in(text: str) -> Header | None:
     text : str
         The first lines; comments that begin with "#" may stand before the header.
     """
-    numbered = ((i, line) for i, line in enumerate(text.splitlines()[:200]) if line.strip())
+    numbered = ((i, line) for i, line in enumerate(split_lines(text)[:200]) if line.strip())
     first = next(((i, line) for i, line in numbered if not line.startswith("#")), None)
     if first is None:
         return None
@@ -101,10 +101,9 @@ def read_delimited(source: Source, header: Header) -> Table:
     odd: dict[str, tuple[int, str]] = {}
     labels: list[str] = []
     rows = 0
-    for block in _blocks(source, header, notes):
-        at_line = [line for line, _ in block]
+    for at_line, block in _blocks(source, header, notes):
         first_named: dict[str, tuple[str, ...]] = {}
-        for name, cells in zip(header.names, zip(*(cells for _, cells in block), strict=True), strict=True):
+        for name, cells in zip(header.names, zip(*block, strict=True), strict=True):
             first_named.setdefault(name, cells)
         for name, cells in first_named.items():
             if name.lower() in SPLIT_COLUMNS:
@@ -136,47 +135,56 @@ def _numbers(cells: tuple[str, ...], separator: str) -> tuple[Sequence[int], lis
     return where, [value for _, _, value in found if value is not None], odd
 
 
-def _blocks(source: Source, header: Header, notes: list[str]) -> Iterator[list[tuple[int, list[str]]]]:
-    """Yield blocks of (line, cells) of the rows below the header, all of its width, and add to `notes` what is said of them."""
-    every = _rows(source, header)
+def _blocks(source: Source, header: Header, notes: list[str]) -> Iterator[tuple[list[int], list[list[str]]]]:
+    """Yield the rows below the header in blocks, all of its width, with their lines; `notes` gets what is said of them."""
     width = len(header.names)
+    taken: list[int] = []
+
+    def filled() -> Iterator[str]:
+        for number, line in enumerate(lines(source), start=1):
+            if line and number > header.line:
+                taken.append(number)
+                yield line
+
+    reader = csv.reader(filled(), delimiter=header.separator)
+
+    def take() -> tuple[list[int], list[list[str]]]:
+        taken.clear()
+        try:
+            block = list(itertools.islice(reader, max(1, CELLS_AT_ONCE // width)))
+        except csv.Error as error:
+            raise InputError(f"{source.name}: line {taken[-1]}: {error}") from error
+        return taken[: len(block)], block  # a quoted cell over several lines makes later lines of its block appear too low
+
     short = lacking = 0
-    row = next(every, None)
-    block: list[tuple[int, list[str]]] = []
-    while row is not None:
-        line, cells = row
-        row = next(every, None)
-        if len(cells) < width:
-            if row is None:
-                notes.append(f"line {line}, the last, ends early: it was passed over")
-                break
-            short += 1
-            lacking += width - len(cells)
-            if lacking > MOST_LACKING:
-                raise InputError(f"{source.name}: line {line}: rows are much shorter than the header")
-            cells += [""] * (width - len(cells))
-        block.append((line, cells))
-        if len(block) * width >= CELLS_AT_ONCE:
-            yield block
-            block = []
-    if block:
-        yield block
+    at_line, block = take()
+    while block:
+        following = take()
+        if set(map(len, block)) != {width} or header.names[0] in (row[0].strip() for row in block):
+            numbered = _rows(source, header, at_line, block)
+            if numbered and not following[1] and len(numbered[-1][1]) < width:
+                notes.append(f"line {numbered.pop()[0]}, the last, ends early: it was passed over")
+            for line, row in numbered:
+                short += len(row) < width
+                lacking += width - len(row)
+                if lacking > MOST_LACKING:
+                    raise InputError(f"{source.name}: line {line}: rows are much shorter than the header")
+                row += [""] * (width - len(row))
+            at_line, block = [line for line, _ in numbered], [row for _, row in numbered]
+        if block:
+            yield at_line, block
+        at_line, block = following
     if short:
         notes.append(f"{short} rows have fewer cells than the header")
 
 
-def _rows(source: Source, header: Header) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, cells) of the rows below the header, none of them longer than it."""
-    reader = csv.reader(itertools.islice(lines(source), header.line, None), delimiter=header.separator)
+def _rows(source: Source, header: Header, at_line: list[int], block: list[list[str]]) -> list[tuple[int, list[str]]]:
+    """Return the rows of a block with their lines: none empty, a header or longer than it."""
     width = len(header.names)
-    try:
-        for cells in reader:
-            if len(cells) > width:
-                line = header.line + reader.line_num
-                if any(cell.strip() for cell in cells[width:]):
-                    raise InputError(f"{source.name}: line {line} has {len(cells)} cells, and the header {width}")
-                del cells[width:]
-            if any(cells) and (cells[0].strip() != header.names[0] or tuple(c.strip() for c in cells) != header.names):
-                yield header.line + reader.line_num, cells
-    except csv.Error as error:
-        raise InputError(f"{source.name}: line {header.line + reader.line_num}: {error}") from error
+    kept = []
+    for line, row in zip(at_line, block, strict=True):
+        if any(cell.strip() for cell in row[width:]):
+            raise InputError(f"{source.name}: line {line} has {len(row)} cells, and the header {width}")
+        if any(row) and tuple(cell.strip() for cell in row) != header.names:
+            kept.append((line, row[:width]))
+    return kept

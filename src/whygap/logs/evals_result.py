@@ -40,7 +40,7 @@ def runs_in(document: Any, source_name: str) -> tuple[LoggedRun, ...]:
             numbers = numbers_in(values)
             if numbers is None or not isinstance(values, list) or name_of(metric)[0] in NOT_OF_BOOSTING:
                 return ()
-            gatherer.add(f"{name}{BETWEEN}{metric}", [k for k, _ in numbers], [value for _, value in numbers])
+            gatherer.add(f"{name}{BETWEEN}{metric}", *numbers)
             rows = max(rows, len(values))
     gatherer.add("iteration", range(rows), [float(k) for k in range(rows)])
     one_is_train = any(split_of(name) == "train" for name in sets)

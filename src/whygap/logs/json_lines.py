@@ -5,7 +5,7 @@ from __future__ import annotations
 from whygap.errors import InputError
 from whygap.logs.json_table import FORMAT, Records
 from whygap.logs.json_text import parse
-from whygap.logs.lines import lines
+from whygap.logs.lines import lines, split_lines
 from whygap.logs.records import LoggedRun
 from whygap.logs.source import Reader, Source
 from whygap.logs.table import Table, read_runs
@@ -13,7 +13,7 @@ from whygap.logs.table import Table, read_runs
 
 def _matches(source: Source) -> bool:
     """Return whether the first line is a record by itself, and the second another."""
-    first, *rest = [line for line in source.text_head.splitlines() if line.strip()][:2] or [""]
+    first, *rest = [line for line in split_lines(source.text_head) if line.strip()][:2] or [""]
     if not (first.startswith("{") and rest and rest[0].startswith("{")):
         return False
     try:

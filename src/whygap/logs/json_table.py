@@ -56,8 +56,8 @@ def tables_in(document: Any, source_name: str, name: str = "", depth: int = 0) -
         if columns:
             gatherer = Gatherer(source_name)
             for key, numbers in columns.items():
-                gatherer.add(key, [k for k, _ in numbers], [value for _, value in numbers])
-            yield name, gatherer.table(max(k for numbers in columns.values() for k, _ in numbers) + 1), ""
+                gatherer.add(key, *numbers)
+            yield name, gatherer.table(max(places[-1] for places, _ in columns.values()) + 1), ""
             return
     if depth < DEEPEST:
         parts = document.items() if isinstance(document, dict) else enumerate(document, 1) if isinstance(document, list) else ()

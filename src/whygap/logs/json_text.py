@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from whygap.errors import InputError
 from whygap.logs.source import Source
 
-MOST_BYTES = 64 << 20
+MOST_BYTES = 32 << 20
 """Of one document, which takes up to 25 times as much memory; JSON lines may be of any size."""
 
 MOST_DEPTH = 64
@@ -23,8 +24,6 @@ NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 def depth_of(text: bytes) -> int:
     """Return how deep brackets are nested in a JSON text, those in strings left out."""
-    if text.count(b"[") + text.count(b"{") <= MOST_DEPTH:
-        return 0
     brackets = np.frombuffer(STRING.sub(b"", text).translate(None, NO_BRACKETS), dtype=np.uint8)
     opens = (brackets == ord("[")) | (brackets == ord("{"))
     return int(np.cumsum(np.where(opens, 1, -1)).max(initial=0))
@@ -45,7 +44,8 @@ def parse(text: str, where: str) -> Any:
     InputError
         If it is no JSON, or nested deeper than any log.
     """
-    if depth_of(text.encode("utf-8", "replace")) > MOST_DEPTH:
+    brackets = text.count("[") + text.count("{")
+    if brackets > MOST_DEPTH and depth_of(text.encode("utf-8", "replace")) > MOST_DEPTH:
         raise InputError(f"{where}: JSON nested deeper than {MOST_DEPTH} levels")
     try:
         return json.loads(text, parse_int=float)
@@ -62,7 +62,7 @@ def load(source: Source) -> Any:
     Raises
     ------
     InputError
-        If it is no JSON, nested deeper than any log, larger than 64 MiB, or can't be read.
+        If it is no JSON, nested deeper than any log, larger than 32 MiB, or can't be read.
     """
     pieces: list[str] = []
     size = 0
@@ -92,17 +92,19 @@ def number_in(value: Any) -> float | None:
     return None
 
 
-def numbers_in(value: Any) -> list[tuple[int, float]] | None:
+def numbers_in(value: Any) -> tuple[Sequence[int], list[float]] | None:
     """Return the numbers in a list and their places, or in a mapping "0", "1", ... as pandas writes one; None if it is neither.
 
     Nulls have no place in it: there was nothing to log.
     """
     if isinstance(value, dict) and list(value) == [str(i) for i in range(len(value))]:
         value = list(value.values())
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not value:
         return None
+    if set(map(type, value)) == {float}:
+        return range(len(value)), value
     found = [number_in(item) for item in value]
     if any(number is None and item is not None for number, item in zip(found, value, strict=True)):
         return None
-    numbers = [(k, number) for k, number in enumerate(found) if number is not None]
-    return numbers or None
+    places = [k for k, number in enumerate(found) if number is not None]
+    return (places, [number for number in found if number is not None]) if places else None

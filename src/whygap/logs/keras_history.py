@@ -50,21 +50,19 @@ def _histories(document: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _run(name: str, whole: Mapping[str, Any], source_name: str) -> tuple[LoggedRun, ...]:
-    columns = {column: numbers_in(values) or [] for column, values in whole["history"].items()}
+    columns = {column: numbers_in(values) or ((), []) for column, values in whole["history"].items()}
     lengths = {column: len(values) for column, values in whole["history"].items()}
     rows = max(lengths.values())
-    epochs = numbers_in(whole.get("epoch")) or []
+    _, epochs = numbers_in(whole.get("epoch")) or ((), [])
     gatherer = Gatherer(source_name)
-    gatherer.add(
-        "epoch", range(rows), [value for _, value in epochs] if len(epochs) == rows else [float(k) for k in range(rows)]
-    )
+    gatherer.add("epoch", range(rows), epochs if len(epochs) == rows else [float(k) for k in range(rows)])
     notes = []
-    for column, numbers in columns.items():
+    for column, (places, values) in columns.items():
         every = _period(lengths[column], rows)
         if every is None:
             notes.append(f"{clean(column)}: of which {lengths[column]} of {rows} epochs its numbers are can't be told")
             continue
-        gatherer.add(column, [(k + 1) * every - 1 for k, _ in numbers], [value for _, value in numbers])
+        gatherer.add(column, [(k + 1) * every - 1 for k in places], values)
     params = whole.get("params")
     stated = {} if not isinstance(params, dict) else {FACTS[key]: number_in(params.get(key)) for key in FACTS}
     facts = {key: value for key, value in stated.items() if value is not None}

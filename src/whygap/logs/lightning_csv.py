@@ -7,6 +7,7 @@ and "_epoch"; one without either ending is, in training, the last batch before t
 from __future__ import annotations
 
 from whygap.logs.delimited import Header, header_of, read_delimited
+from whygap.logs.lines import split_lines
 from whygap.logs.records import LoggedRun
 from whygap.logs.source import Reader, Source
 from whygap.logs.table import read_runs
@@ -17,7 +18,7 @@ FORMAT = "Lightning metrics.csv"
 def _is_lightning(header: Header | None, source: Source) -> bool:
     if header is None or not header.has("epoch", "step") or header.separator != ",":
         return False
-    rows = [line.split(",") for line in source.text_head.splitlines()[header.line : header.line + 200]]
+    rows = [line.split(",") for line in split_lines(source.text_head)[header.line : header.line + 200]]
     return any(len(row) == len(header.names) and "" in row for row in rows[:-1] or rows)
 
 

@@ -10,6 +10,11 @@ from whygap.logs.source import Source
 LONGEST = 16 << 20
 
 
+def split_lines(text: str) -> list[str]:
+    r"""Return the lines of a text, which end with "\n", "\r\n" or "\r": `splitlines` knows of more."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def lines(source: Source) -> Iterator[str]:
     r"""Yield the lines of a text without their ends, which may be "\n", "\r\n" or "\r".
 
@@ -29,7 +34,7 @@ def lines(source: Source) -> Iterator[str]:
     for chunk in source.chunks():
         text = chunk[1:] if ends_in_return and chunk.startswith("\n") else chunk
         ends_in_return = chunk.endswith("\r")
-        first, *rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        first, *rest = split_lines(text)
         held.append(first)
         length += len(first)
         if length > LONGEST:

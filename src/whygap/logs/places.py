@@ -60,13 +60,21 @@ def place(*, epoch: Array | None, step: Array | None, scores: Scores, rows: int,
     number = epoch + (1 if counts_from == 0 or (counts_from is None and known.min() == 0) else 0)
     once = [at for _, _, at in scores if near_ends(number[at])]
     if step is not None and once:
-        ends = np.unique(np.concatenate(once))
+        ends = _any_of(once, rows)
         if placed := _by_steps(number, step, ends):
             return placed
     if len(once) == len(scores):
         return Places(number, step)
-    often = np.unique(np.concatenate([at for _, _, at in scores if not near_ends(number[at])]))
+    often = _any_of([at for _, _, at in scores if not near_ends(number[at])], rows)
     return Places(_evenly(number, often), step, None, ("rows of one epoch are taken as evenly spaced in it",))
+
+
+def _any_of(columns: list[Rows], rows: int) -> Rows:
+    """Return the rows in which any of some columns has a number."""
+    marked = np.zeros(rows, dtype=bool)
+    for at in columns:
+        marked[at] = True
+    return np.flatnonzero(marked)
 
 
 def _by_steps(number: Array, step: Array, ends: Rows) -> Places | None:

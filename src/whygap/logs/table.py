@@ -72,10 +72,10 @@ class Table:
 
     def split_by(self, labels: Sequence[str]) -> Table:
         """Return the table with the columns of scores split by the label of each row, if all labels are words for splits."""
-        words = {label: label.strip() for label in set(labels)}
-        if len(labels) != self.rows or any(split_of(word) == "unknown" for word in words.values()):
+        words = {label: label.strip() for label in set(labels) if label.strip()}
+        if not words or len(labels) != self.rows or any(split_of(word) == "unknown" for word in words.values()):
             return self
-        label_of = np.array([words[label] for label in labels])
+        label_of = np.array([words.get(label, "") for label in labels])
         columns: dict[str, Column] = {}
         for name, column in self.columns.items():
             if name.lower() in (*EPOCH_COLUMNS, *STEP_COLUMNS):
