@@ -1,10 +1,11 @@
 """Count how often whygap's intervals hold the exact value, how wide they are, and what they cost against a plain subsample.
 
 Networks are trained with meters on them as a user would have them, in three regimes: smooth, memorising (a learning rate of
-1e-2) and heavy-tailed (squared errors of Student noise; once more with a criterion that differs for few examples only). Every example is scored on every rung besides, so that each term is
-known exactly; memorisation and shift are held against 40,000 unseen examples. What the meter itself calls not reliable is
-counted apart. Then: the variance of the end-of-epoch training loss against plain subsampling with as many examples; and how
-often "overfitting" is claimed at any time in runs whose examples are new in every epoch.
+1e-2) and heavy-tailed (squared errors of Student noise; once more with a criterion that differs for few examples only). Every
+example is scored on every rung besides, so that each term is known exactly; memorisation and shift are held against 40,000
+unseen examples. What the meter itself calls not reliable is counted apart. Then: the variance of the end-of-epoch training loss
+against plain subsampling with as many examples; and how often "overfitting" is claimed at any time in runs whose examples are
+new in every epoch.
 
     python benchmarks/coverage.py [--quick] [--json FILE] [--workers 2]
 """

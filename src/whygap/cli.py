@@ -77,21 +77,18 @@ def explain(
     run: Annotated[
         str,
         Parameter(
-            help='A stored run: its id, the beginning of one, or "last". Or a log: a file, a folder, "-" for piped text.'
+            help='A stored run: its id, the beginning of one, or "last". Or a log: a file, a folder, or "-" for piped text.',
+            allow_leading_hyphen=True,
         ),
     ] = "last",
     *,
     score: Annotated[str | None, Parameter(help="Which score; by default the loss.")] = None,
     output: Annotated[Path | None, Parameter(alias="-o", help="Write a page there, too.")] = None,
-    train: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, that is the training one.")] = None,
-    valid: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, that is the validation one.")] = None,
+    train: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, of training.")] = None,
+    valid: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, of validation.")] = None,
     epoch: Annotated[str | None, Parameter(help="Of a table: the column with the epochs.")] = None,
-    framework: Annotated[
-        str | None, Parameter(help="Of a log: what wrote it, where that can't be seen: keras, lightning, ...")
-    ] = None,
-    which: Annotated[
-        str | None, Parameter(help="Of a log with several runs: the name or number of one; by default the last.")
-    ] = None,
+    framework: Annotated[str | None, Parameter(help="Of a log: what wrote it, if that can't be seen: keras, ...")] = None,
+    which: Annotated[str | None, Parameter(help="Of a log with several runs: the name or number of one.")] = None,
     n_train: Annotated[int | None, Parameter(help="Of a log: training examples, to name a ratio by.")] = None,
     n_valid: Annotated[int | None, Parameter(help="Of a log: validation examples.")] = None,
     store: StoreOption = None,

@@ -1,8 +1,7 @@
 import pytest
 
 from whygap.errors import InputError
-from whygap.logs.files import FILES
-from whygap.logs.named_table import name_columns, read_table
+from whygap.logs.named_table import read_table
 from whygap.logs.source import Source
 
 TABLES = {
@@ -45,13 +44,3 @@ def test_a_column_that_is_not_there_is_named(source):
 def test_what_is_no_table(source):
     with pytest.raises(InputError, match="not a CSV or JSON table"):
         read_table(source("some words"), train="a", valid="b")
-
-
-def test_the_columns_of_a_run_can_be_named(source):
-    file = source('{"validation_0": {"logloss": [0.5, 0.4]}, "validation_1": {"logloss": [0.6, 0.5]}}')
-    (run,) = next(reader for reader in FILES if reader.matches(file)).read(file)
-    named = name_columns(run, train="validation_0-logloss", valid="validation_1-logloss")
-    assert named.of("logloss", "train").value.tolist() == [0.5, 0.4]
-    assert named.of("logloss", "valid").value.tolist() == [0.6, 0.5]
-    with pytest.raises(InputError, match="no column 'x'; there are: validation_0-logloss, validation_1-logloss"):
-        name_columns(run, train="x", valid="validation_1-logloss")

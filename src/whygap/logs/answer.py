@@ -29,6 +29,9 @@ from whygap.records import (
     bounds,
 )
 
+MOST_SPANS = 4
+"""Ranges of epochs that a sentence names."""
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -187,10 +190,19 @@ def _headline(score: Score, stretches: Sequence[Stretch], overfitting: Overfitti
 
 
 def _epochs(stretches: Sequence[Stretch]) -> str:
-    spans = [f"{s.first}" if s.first == s.last else f"{s.first}-{s.last}" for s in stretches]
-    shown = spans if len(spans) <= 4 else [*spans[:2], "...", spans[-1]]
-    is_one = len(spans) == 1 and stretches[0].first == stretches[0].last
-    return f"epoch{'' if is_one else 's'} {', '.join(shown)}"
+    """Name the epochs of some ranges, those that follow on one another as one."""
+    spans: list[list[int]] = []
+    for s in stretches:
+        if spans and s.first == spans[-1][1] + 1:
+            spans[-1][1] = s.last
+        else:
+            spans.append([s.first, s.last])
+    shown = [str(a) if a == b else f"{a}-{b}" for a, b in spans]
+    if len(shown) > MOST_SPANS:
+        shown = [*shown[: MOST_SPANS - 1], "others"]
+    is_one = len(spans) == 1 and spans[0][0] == spans[0][1]
+    text = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return f"epoch{'' if is_one else 's'} {text}"
 
 
 UNSEEN: tuple[tuple[Cause, str], ...] = (
