@@ -100,16 +100,12 @@ def explain(
 
     if output is not None:
         _check_writable(output)
-    asked = (train, valid, epoch, framework, which, n_train, n_valid)
     if run == "-" or Path(run).exists():
         facts = {"n_train": n_train, "n_valid": n_valid}
         found, verdict, source = _read(run, score, train, valid, epoch, framework, which, facts)
         is_log = True
     else:
-        if any(option is not None for option in asked):
-            from whygap.errors import InputError
-
-            raise InputError(f"{run}: no such file, and --train, --valid, --framework and the like are for logs")
+        _check_stored(run, (train, valid, epoch, framework, which, n_train, n_valid))
         found, is_log = _load(run, store, score), False
         verdict, source = judge(found, score=score), found.source
     if output is not None:
@@ -181,6 +177,16 @@ def _load(name: str, store: Path | None, score: str | None) -> Run:
         why = next((n for e in run.of(score) for n in e.notes), "no gap was reported")
         raise InputError(f"run {run.id} can't be explained: {why}")
     return run
+
+
+def _check_stored(run: str, for_logs: tuple[object, ...]) -> None:
+    """Say of what can't be a stored run that there is no such file."""
+    from whygap.errors import InputError
+
+    if Path(run).name != run or Path(run).suffix:
+        raise InputError(f"{run}: no such file or folder")
+    if any(option is not None for option in for_logs):
+        raise InputError(f"{run} is no file: --train, --valid, --epoch, --framework, --which and the like are for logs")
 
 
 def _read(

@@ -132,9 +132,13 @@ def overfitting_from_curves(
         goes_on = fall.is_trend and (not is_positive or fall.fell > FURTHER * float(t[best]))
         if is_clear and goes_on:
             return _answer("yes", f"It overfits since epoch {at[best + 1]:g}: {told}", int(np.ceil(at[best + 1])))
-        why = "no trend in training goes with it" if is_clear else "that may be chance"
-        back = f"; on the way, validation went back by up to {rise.against:.2g} and training by up to {fall.against:.2g}"
-        return _answer("cannot_tell", f"Whether it overfits can't be told, {why}: {told}{back}")
+        n_after = v.size - 1 - best
+        if n_after < FEWEST_AFTER:
+            why = f"{n_after} epoch{'s' if n_after > 1 else ''} after the best one tell{'' if n_after > 1 else 's'} too little"
+        else:
+            why = "no trend in training goes with it" if is_clear else "that may be chance"
+            told += f"; on the way, validation went back by up to {rise.against:.2g} and training by up to {fall.against:.2g}"
+        return _answer("cannot_tell", f"Whether it overfits can't be told, {why}: {told}")
     half = v.size // 2
     late, late_train = _move(v[half:]), _move(t[half:])
     if late_train.is_trend and late.fell < 0.5 * late_train.fell and late_train.fell - late.fell > worth * scale:

@@ -221,6 +221,6 @@ def _cannot_tell(pair: Pair, gaps: Sequence[EpochGap], causes: Sequence[RankedCa
     lag = [m for g in gaps for m in g.not_measured]
     missing = [lag[-1]] if lag and "averaging" not in is_told else []
     weights = [NotMeasured(cause="weights", why=pair.rule.weights)] if pair.rule.weights else []
-    skipped = ("mode", "augmentation") if pair.rule.how == "no_lag" else ()
+    skipped = ("mode", "penalty", "augmentation") if pair.rule.how == "no_lag" else ()
     rest = [NotMeasured(cause=c, why=w) for c, w in UNSEEN if c not in is_told and c not in skipped]
     return (*missing, *weights, *rest)

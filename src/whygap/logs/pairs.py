@@ -201,8 +201,6 @@ def _there_is(run: LoggedRun, scores: Sequence[str]) -> str:
         return f"there is {', '.join(scores)}"
     unknown = list(dict.fromkeys(s.column for s in run.series if s.split == "unknown"))
     if len(unknown) > 1:
-        return (
-            f"which of {', '.join(unknown[:6])} is the training one? say --train {unknown[0]} --valid {unknown[1]}, or as it is"
-        )
+        return f"which of {', '.join(unknown[:6])} is the training one? say --train {unknown[0]} --valid {unknown[1]}, if so"
     columns = ", ".join(list(dict.fromkeys(s.column for s in run.series if s.split != "none"))[:8])
     return f"there is {columns or 'no score'}; --train and --valid name the columns"

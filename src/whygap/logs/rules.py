@@ -59,7 +59,7 @@ FRAMEWORKS: Mapping[str, Framework] = {
     ),
     "transformers": Framework(
         "transformers",
-        "the Trainer logs the mean over the steps since its last log, a window that may straddle epochs, in train mode",
+        "transformers logs the mean over the steps since its last log, a window that may straddle epochs, in train mode",
         'TrainingArguments(..., eval_strategy="epoch", logging_strategy="epoch")\n'
         "trainer.evaluate(train_dataset)  # the training examples, as validation is scored",
     ),
@@ -97,6 +97,7 @@ FRAMEWORKS: Mapping[str, Framework] = {
         "Ultralytics",
         "Ultralytics reports the mean over the epoch's augmented batches in train mode, and validation without augmentation, "
         "with an average of the weights",
+        'model = YOLO("runs/detect/train/weights/best.pt")\n'
         'model.val(data="data.yaml", split="train")  # the training pictures, as validation is scored',
     ),
     "": Framework(
@@ -133,7 +134,8 @@ def rule_of(run: LoggedRun, train: Series) -> Rule:
         return Rule("windows", sentence)
     if framework == "lightning" and not train.column.endswith("_epoch"):
         if train.grain == "step":
-            return Rule("steps", "Lightning logged single batches, not the epoch: the last one stands beside validation")
+            text = f"Lightning logged the last batch, not the epoch: {train.column} holds single steps"
+            return Rule("steps", text)
         if "bar" in run.format.lower() or "console" in run.format.lower():
             return Rule("last_batch", "Lightning logged the last batch, not the epoch", LAST_BATCH)
     if train.grain == "step":
