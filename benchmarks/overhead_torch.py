@@ -45,8 +45,13 @@ class Indexed:
 
 
 def load(x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> Pairs:
-    """Return the loader that a user would write."""
-    return DataLoader(TensorDataset(x, y), batch_size=BATCH, shuffle=generator is not None, generator=generator)
+    """Return the loader that a user would write, shuffled where it has a generator.
+
+    One without would draw from the global generator at each walk, and evaluating the training set would change the run.
+    """
+    return DataLoader(
+        TensorDataset(x, y), batch_size=BATCH, shuffle=generator is not None, generator=generator or torch.Generator()
+    )
 
 
 class LastStep(nn.Module):

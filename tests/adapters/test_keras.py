@@ -168,7 +168,7 @@ def test_visits_are_scored_with_the_very_masks_of_the_step(digits):
         def _measure(self, session, told):
             result = super()._measure(session, told)
             log = self._steps.log
-            running = np.asarray([float(x["loss"]) for x in log.recorded])
+            running = np.asarray([float(x["loss"]) for _, x in log.recorded])
             batches = undo_running_mean(running, np.asarray(log.rows, float))
             seen.extend((batches[i], h.at_visit.wait().scores["loss"], h.batches[0][2]) for i, _, h in log.sample())
             return result

@@ -206,6 +206,15 @@ class TestColumns:
             assign(self.sets(), train="c", valid=None)
 
 
+def test_a_test_set_stands_for_validation_where_there_is_none():
+    means, ends = decay(6)
+    run = LoggedRun(
+        format="x", framework="", series=(series("train mse", "mse", "train", means), series("test mse", "mse", "test", ends))
+    )
+    verdict = explain(run).verdict
+    assert "The log has no validation mse: test mse, of a test set, stands for it." in verdict.remarks
+
+
 def test_one_of_several_runs():
     means, ends = decay(5)
     runs = (

@@ -27,7 +27,7 @@ from whygap.adapters.keras_visits import Steps
 from whygap.adapters.keras_weights import Weights, check_weights, state_with
 from whygap.adapters.session import Session, StorePath
 from whygap.errors import InputError
-from whygap.observation import Array, Observation
+from whygap.observation import Array, Ints, Observation
 from whygap.records import Cause, EpochGap, Run, Score, Verdict
 
 SOME = 1_000
@@ -404,23 +404,30 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         return False, (f"{text}: a loss or train_step of your own? pass loss=",)
 
 
-def undo_running_mean(running: Array, rows: Array) -> Array:
-    """Return each batch's score from Keras's running means over rows, both of shape (b,).
+def undo_running_mean(running: Array, rows: Array, at: Ints | None = None) -> Array:
+    """Return each batch's score, shape (b,), from Keras's running means over `rows`, shape (b,).
+
+    Where only the running means after batches `at`, shape (k,), are known, the last batch among them, batches between two of
+    them get the mean over those, so that the mean over all is what it was.
 
     Examples
     --------
     >>> undo_running_mean(np.array([2.0, 3.0]), np.array([10.0, 10.0])).tolist()
     [2.0, 4.0]
+    >>> undo_running_mean(np.array([2.0, 3.0]), np.array([10.0, 10.0, 10.0]), np.array([0, 2])).tolist()
+    [2.0, 3.5, 3.5]
     """
-    total = running * np.cumsum(rows)
-    batches: Array = np.diff(total, prepend=0.0) / rows
+    seen = np.cumsum(rows)
+    known = np.arange(rows.size) if at is None else at
+    stretches = np.diff(running * seen[known], prepend=0.0) / np.diff(seen[known], prepend=0.0)
+    batches: Array = np.repeat(stretches, np.diff(known, prepend=-1))
     return batches
 
 
-def _means_of_batches(logs: Sequence[Mapping[str, Any]], name: str, rows: Array) -> Array:
+def _means_of_batches(logs: Sequence[tuple[int, Mapping[str, Any]]], name: str, rows: Array) -> Array:
     # by way of np.asarray, which looks at the buffer of a JAX array in 1 us, where float() takes 6
-    running = np.asarray([np.asarray(to_host(log[name])).item() for log in logs], dtype=np.float64)
-    return undo_running_mean(running, rows)
+    running = np.asarray([np.asarray(to_host(log[name])).item() for _, log in logs], dtype=np.float64)
+    return undo_running_mean(running, rows, np.asarray([k for k, _ in logs]))
 
 
 def _metric_names(model: Any) -> list[str]:

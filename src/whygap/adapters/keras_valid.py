@@ -75,7 +75,7 @@ class ValidWatch:
         *,
         told: Mapping[str, Any],
         penalty: float,
-        undo: Callable[[Sequence[Any], str, Array], Array],
+        undo: Callable[[Sequence[tuple[int, Any]], str, Array], Array],
     ) -> ValidSide | None:
         """Return the validation side, None where nothing was validated.
 
@@ -88,12 +88,12 @@ class ValidWatch:
         penalty : float
             The regularisation at these weights, where it doesn't depend on the batch.
         undo : callable
-            `undo(logs, name, rows)` gives the mean of every batch from the running ones.
+            `undo(logs, name, rows)` gives the mean of every batch from the running ones, each with its batch's number.
         """
         if not self.rows or self._spread is None:
             return None
         rows = np.asarray(self.rows, dtype=np.float64)
-        means = {n: undo(self.recorded, n, rows) for n in scorer.names}
+        means = {n: undo(list(enumerate(self.recorded)), n, rows) for n in scorer.names}
         held = self._spread.items()
         if self._how == "unknown":
             self._how = self._found_out(scorer, state, view, {i: batches for i, _, batches in held}, means["loss"], rows)

@@ -62,18 +62,22 @@ class Steps:
         self.checked: tuple[int, Pending] | None = None
         self.checked_in = 0  # the epoch
         self._wanted: Held | None = None
+        # a call's number and its logs: values on the device, for which nothing waits while the epoch trains
+        self._latest: tuple[int, Any] | None = None
         self._is_begun = False
 
     def begin_epoch(self, number: int) -> None:
         """Make ready for another epoch."""
         if self.log is not None and self.log.rows:
             self._n_expected = len(self.log.rows)
-        self.number, self.log, self._wanted, self._is_begun = number, None, None, False
+        self.number, self.log, self._wanted, self._latest, self._is_begun = number, None, None, None, False
         self.n_scored, self.n_calls, self.notes = 0, 0, ()
 
     def end_training(self) -> None:
         """Close the books on the training of this epoch: what comes now is validation, or ours."""
         if self.log is not None:
+            if self._latest is not None and self._latest not in self.log.recorded[-1:]:
+                self.log.recorded.append(self._latest)
             self._session.ledger.spend("rest", SEEING_S * len(self.log.rows))
             self._session.ledger.end_training(rows=sum(self.log.rows))
 
@@ -107,7 +111,9 @@ class Steps:
         try:
             if log is not None and batches:
                 log.rows.append(rows_of(batches[0][0]) if len(batches) == 1 else count_rows(batches))
-                log.recorded.append(logs)  # values on the device; waiting for them here would stall the training
+                self._latest = len(log.rows) - 1, logs
+                if held is not None or log.spread.is_next:  # of a sampled call, and of the one before it
+                    log.recorded.append(self._latest)
                 if self._session.ledger.epoch == 1 and len(log.rows) == 1:
                     self._session.ledger.begin_steps()
         except Exception as error:

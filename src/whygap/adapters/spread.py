@@ -59,6 +59,11 @@ class Spread(Generic[T]):
         self._begin_block()
         return True
 
+    @property
+    def is_next(self) -> bool:
+        """Whether the visit after the last one counted is wanted."""
+        return self._target == self.seen
+
     def keep(self, item: T) -> None:
         """Hold what belongs to the visit that was just wanted."""
         self._held.append((*self._drawn, item))

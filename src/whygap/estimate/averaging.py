@@ -20,6 +20,9 @@ from whygap.errors import InputError
 Array = npt.NDArray[np.float64]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)  # exact for the cubic pieces of a spline under a plain mean
+LARGEST_EXPONENT = 700.0
+"""Of the exponential function within the range of floats."""
+
 STEEPEST = 1e4
 """Beyond this decay the last batch is all that counts."""
 
@@ -38,7 +41,7 @@ class Averaging(NamedTuple):
         """Mean age of what was averaged, in epochs before the end of the epoch: 1/2 of a plain mean, 0 of the last batch."""
         if self.decay < 1e-4:
             return 0.5 - self.decay / 12.0
-        return 1.0 / self.decay - 1.0 / math.expm1(self.decay) if self.decay < STEEPEST else 1.0 / self.decay
+        return 1.0 / self.decay - (1.0 / math.expm1(self.decay) if self.decay < LARGEST_EXPONENT else 0.0)
 
 
 EPOCH_MEAN = Averaging()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from whygap.estimate.ranges import EpochRange, ranges_of_epochs
 from whygap.estimate.signatures import Signature
 from whygap.estimate.turning import overfitting_from_curves
-from whygap.logs.gaps import gaps_of, recovered_of, score_of
+from whygap.logs.gaps import MOST_EPOCHS, gaps_of, recovered_of, score_of
 from whygap.logs.marks import MEANINGS, marks_of
 from whygap.logs.pairs import Pair, pair_of, paired_scores
 from whygap.logs.records import LoggedRun
@@ -28,6 +28,9 @@ from whygap.records import (
     Verdict,
     bounds,
 )
+
+MOST_SCORES = 20
+"""Scores of both splits that a run holds beside the one that is explained."""
 
 MOST_SPANS = 4
 """Ranges of epochs that a sentence names."""
@@ -68,7 +71,7 @@ def explain_log(run: LoggedRun, *, source: str, score: str | None = None) -> Ans
         If there is no such score of both splits.
     """
     chosen = pair_of(run, score)
-    others = [pair_of(run, name) for name in paired_scores(run) if name != chosen.score]
+    others = [pair_of(run, name) for name in paired_scores(run)[:MOST_SCORES] if name != chosen.score]
     every = [gaps_of(run, pair, recovered_of(pair)) for pair in (chosen, *others)]
     by_epoch = sorted((gap for gaps in every for gap in gaps), key=lambda g: g.epoch)  # stable: the chosen score first
     told = Run(
@@ -92,36 +95,43 @@ def _verdict(run: LoggedRun, pair: Pair, gaps: Sequence[EpochGap]) -> Verdict:
         overfitting=overfitting,
         causes=causes,
         cannot_tell=_cannot_tell(pair, gaps, causes),
-        warnings=tuple(
-            f"{m.evidence}: {MEANINGS[m.mark].reason}"
-            for m in marks
-            if MEANINGS[m.mark].cause is None and MEANINGS[m.mark].advice
-        ),
-        remarks=(*_about_the_rule(pair), *(m.evidence for m in marks if not MEANINGS[m.mark].advice), *run.notes),
+        warnings=tuple(_in_words(m) for m in marks if _is_warning(m)),
+        remarks=(*_about_the_rule(pair), *_about_the_log(pair), *(_in_words(m) for m in marks if _is_remark(m)), *run.notes),
         stretches=stretches,
         to_know=framework.to_know,
     )
 
 
 def _is_warning(mark: Signature) -> bool:
-    """Tell what is wrong but no cause of a gap from what is only worth knowing, for which there is nothing to do."""
+    """Return whether something is wrong that is no cause of a gap."""
     meaning = MEANINGS[mark.mark]
     return meaning.cause is None and bool(meaning.advice)
 
 
+def _is_remark(mark: Signature) -> bool:
+    """Return whether it is only worth knowing: there is nothing to do."""
+    return not MEANINGS[mark.mark].advice
+
+
 def _in_words(mark: Signature) -> str:
     meaning = MEANINGS[mark.mark]
-    advice = f". {meaning.advice}" if meaning.advice else "."
-    return f"{mark.evidence[0].upper()}{mark.evidence[1:]}: {meaning.reason}{advice}"
+    text = f"{mark.evidence[0].upper()}{mark.evidence[1:]}: {meaning.reason}."
+    return f"{text} {meaning.advice}" if meaning.advice else text
 
 
 def _about_the_rule(pair: Pair) -> tuple[str, ...]:
     sentence = pair.rule.sentence
     if pair.rule.is_known:
         return (f"{sentence[0].upper()}{sentence[1:]}.",)
-    return (
-        f"The log doesn't say how its training {pair.score} was made: {sentence}. --framework says which framework it was.",
-    )
+    return (f"The log doesn't say how its training {pair.score} was made: {sentence}; --framework tells which it was.",)
+
+
+def _about_the_log(pair: Pair) -> Iterator[str]:
+    n = pair.epoch.size
+    if n > MOST_EPOCHS:
+        yield f"The log has {n:,} epochs; {MOST_EPOCHS:,} of them, evenly spaced, are shown."
+    if pair.valid_series.split == "test":
+        yield f"The log has no validation {pair.score}: {pair.valid_series.column}, of a test set, stands for it."
 
 
 def _stretch(r: EpochRange) -> Stretch:
@@ -139,7 +149,7 @@ def _causes(pair: Pair, gaps: Sequence[EpochGap], marks: Sequence[Signature]) ->
         share = 1.0 if m.mark in ("constant_ratio", "other_unit") else 0.0
         if m.mark == "penalty" and whole:
             share = min(1.0, abs(m.value) * len(gaps) / whole)
-        sentence = f"{m.evidence[0].upper()}{m.evidence[1:]}: {meaning.reason}."
+        sentence = _in_words(m).removesuffix(meaning.advice).rstrip()
         causes.append(RankedCause(cause=meaning.cause, share=share, sentence=sentence, advice=meaning.advice))
     lags = [(g.epoch, t.estimate) for g in gaps if (t := g.term("averaging")) is not None]
     if lags and not any(c.cause == "averaging" for c in causes):

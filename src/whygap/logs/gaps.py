@@ -8,6 +8,7 @@ import numpy as np
 
 from whygap.estimate.ranges import LEVEL
 from whygap.estimate.recovery import Recovered, recover_end
+from whygap.estimate.scores import LARGEST
 from whygap.estimate.steps import narrower, recover_end_from_steps
 from whygap.logs.pairs import Pair
 from whygap.logs.records import LoggedRun
@@ -15,6 +16,9 @@ from whygap.records import EpochGap, Estimate, NotMeasured, Score, Term
 
 HIGHER_IS_BETTER = ("acc", "auc", "f1", "precision", "recall", "iou", "dice", "map", "r2", "top1", "top5", "bleu", "rouge")
 """Parts of the names of scores that are better when higher."""
+
+MOST_EPOCHS = 2000
+"""Epochs that are told one by one; all of them count in what is said of the run."""
 
 LAG_UNTOLD = "the allowance for what each batch's own update taught is as large as the lag"
 
@@ -29,35 +33,39 @@ def recovered_of(pair: Pair) -> Recovered:
     """Return the training score at the end of each of the pair's epochs; unbounded where the rule can't be undone."""
     rule, higher = pair.rule, score_of(pair.score).higher_is_better
     n = pair.epoch.size
-    whole = np.arange(1.0, n + 1.0)
-    is_from_first = bool(np.allclose(pair.epoch, whole, rtol=0.0, atol=1e-3))
     if rule.how == "no_lag":
         return recover_end(pair.train, rule=None, higher_is_better=higher)
-    if rule.averaging is None or not _is_consecutive(pair):
+    from_steps = None
+    if rule.how == "steps" and pair.steps is not None and n and _is_consecutive(pair) and pair.epoch[0] == 1.0:
+        from_steps = recover_end_from_steps(pair.steps.value, pair.steps.epoch, n_epochs=n)
+        if rule.is_last:
+            return from_steps
+    if rule.averaging is None or rule.is_last or not _is_consecutive(pair):
         missing = np.isnan(pair.train)
         low, high = (np.where(missing, np.nan, x) for x in (-np.inf, np.inf))
         return Recovered(pair.train.copy(), low, high, np.where(missing, "missing", "cannot_tell").astype("<U11"))
     valid = None if rule.weights else pair.valid
-    means = pair.train
-    if rule.how == "steps" and pair.steps is not None:
-        from_steps = recover_end_from_steps(pair.steps.value, pair.steps.epoch, n_epochs=n, level=0.95)
-        if not is_from_first or rule.sentence.startswith("Lightning"):
-            return from_steps
-        return narrower(from_steps, recover_end(means, valid, rule=rule.averaging, higher_is_better=higher))
-    return recover_end(means, valid, rule=rule.averaging, higher_is_better=higher)
+    means = recover_end(pair.train, valid, rule=rule.averaging, higher_is_better=higher)
+    return means if from_steps is None else narrower(from_steps, means)
 
 
 def _is_consecutive(pair: Pair) -> bool:
     return bool(pair.epoch.size < 2 or np.allclose(np.diff(pair.epoch), 1.0, rtol=0.0, atol=1e-3))
 
 
+def shown_epochs(pair: Pair) -> list[int]:
+    """Return the positions of the epochs that are told one by one: all, or `MOST_EPOCHS` of them, evenly spaced."""
+    n = pair.epoch.size
+    return list(range(n)) if n <= MOST_EPOCHS else np.unique(np.linspace(0, n - 1, MOST_EPOCHS).astype(int)).tolist()
+
+
 def gaps_of(run: LoggedRun, pair: Pair, recovered: Recovered) -> list[EpochGap]:
     """Return the epochs of a pair as gaps: the lag as far as it is told, and the rest unattributed."""
     score, gaps = score_of(pair.score), list[EpochGap]()
     absent_lag = pair.rule.how == "no_lag"
-    for i, at in enumerate(pair.epoch):
+    for i in shown_epochs(pair):
         train, valid = float(pair.train[i]), float(pair.valid[i])
-        has = [math.isfinite(x) for x in (train, valid)]
+        has = [abs(x) <= LARGEST for x in (train, valid)]  # no NaN is
         if not any(has):
             continue
         notes = tuple(
@@ -76,7 +84,7 @@ def gaps_of(run: LoggedRun, pair: Pair, recovered: Recovered) -> list[EpochGap]:
         gap = valid - train
         gaps.append(
             EpochGap(
-                epoch=round(at),
+                epoch=round(float(pair.epoch[i])),
                 score=score,
                 train_reported=train if has[0] else None,
                 valid_reported=valid if has[1] else None,

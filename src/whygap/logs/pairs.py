@@ -9,6 +9,7 @@ import numpy as np
 
 from whygap.errors import InputError
 from whygap.estimate.averaging import means_of_epochs
+from whygap.estimate.curves import finite
 from whygap.logs.records import Array, LoggedRun, Series, Split
 from whygap.logs.rules import Rule, rule_of
 
@@ -99,8 +100,13 @@ def _is_called(series: Series, name: str) -> bool:
 def paired_scores(run: LoggedRun) -> tuple[str, ...]:
     """Return the scores that a run has of both splits, in the order of the log, the loss first."""
     scores = dict.fromkeys(s.score for s in run.series)
-    paired = [n for n in scores if run.of(n, "train") is not None and run.of(n, "valid") is not None]
+    paired = [n for n in scores if run.of(n, "train") is not None and unseen(run, n) is not None]
     return tuple(sorted(paired, key=lambda n: n != "loss"))
+
+
+def unseen(run: LoggedRun, score: str) -> Series | None:
+    """Return the validation series of a score; where there is none, that of the test set, which many validate with."""
+    return run.of(score, "valid") or run.of(score, "test")
 
 
 def pair_of(run: LoggedRun, score: str | None = None) -> Pair:
@@ -124,7 +130,7 @@ def pair_of(run: LoggedRun, score: str | None = None) -> Pair:
     if not scores:
         raise InputError(f"no score of both training and validation{_in(run)}; {_there_is(run, scores)}")
     name = score or scores[0]
-    train, valid = run.of(name, "train"), run.of(name, "valid")
+    train, valid = run.of(name, "train"), unseen(run, name)
     assert train is not None
     assert valid is not None
     rule = rule_of(run, train)
@@ -145,15 +151,22 @@ def pair_of(run: LoggedRun, score: str | None = None) -> Pair:
 
 def _of_steps(score: str, rule: Rule, train: Series, valid: Series) -> Pair:
     """Put beside each whole epoch what was logged within it."""
-    last = float(np.nanmax(np.concatenate([train.epoch, valid.epoch, [0.0]])))
-    epochs = np.arange(1.0, max(1.0, np.ceil(last - SAME_EPOCH)) + 1.0)
-    inside = [np.flatnonzero((train.epoch > e - 1.0 + SAME_EPOCH) & (train.epoch <= e + SAME_EPOCH)) for e in epochs]
-    if rule.how == "windows" and _is_ascending(train.epoch):
-        reported = means_of_epochs(train.value, train.epoch, epochs)
-    elif rule.sentence.startswith("Lightning"):
-        reported = np.asarray([train.value[i[-1]] if i.size else np.nan for i in inside])
+    inside, of_valid = _whole(train.epoch), _whole(valid.epoch)
+    epochs = np.unique(np.concatenate([inside, of_valid]))
+    epochs = epochs[np.isfinite(epochs)]
+    value = finite(train.value)
+    kept = np.isfinite(value)
+    if rule.how == "windows" and _is_ascending(train.epoch[kept]):
+        reported = means_of_epochs(value[kept], train.epoch[kept], epochs)
     else:
-        reported = np.asarray([train.value[i].mean() if i.size else np.nan for i in inside])
+        there = np.isfinite(inside)
+        at, value = np.searchsorted(epochs, inside[there]), train.value[there]
+        if rule.is_last:
+            reported = np.full(epochs.size, np.nan)
+            reported[at] = value  # of several, the last one stays
+        else:
+            with np.errstate(invalid="ignore"):
+                reported = np.bincount(at, weights=value, minlength=epochs.size) / np.bincount(at, minlength=epochs.size)
     return Pair(
         score=score,
         rule=rule,
@@ -164,6 +177,11 @@ def _of_steps(score: str, rule: Rule, train: Series, valid: Series) -> Pair:
         valid_series=valid,
         steps=train,
     )
+
+
+def _whole(epoch: Array) -> Array:
+    """Return which epoch each moment belongs to, 1 for the first; the end of an epoch is its own."""
+    return np.maximum(1.0, np.ceil(epoch - SAME_EPOCH))
 
 
 def _is_ascending(x: Array) -> bool:

@@ -21,14 +21,16 @@ epoch, single batches, means since the number before, or the whole training set 
 class Rule(NamedTuple):
     """A framework's rule in a sentence, and what follows from it.
 
-    `averaging` is None where nothing lags; `is_known` is False where it is but what nearly everybody does. `weights` says so
-    where validation uses other weights than training ended with.
+    `averaging` is None where nothing lags, or nothing is known of it; `is_known` is False where the rule is but what nearly
+    everybody does; `is_last` says that of several steps the last one stands for the epoch. `weights` says so where validation
+    uses other weights than training ended with.
     """
 
     how: How
     sentence: str
     averaging: Averaging | None = EPOCH_MEAN
     is_known: bool = True
+    is_last: bool = False
     weights: str = ""
 
 
@@ -135,7 +137,7 @@ def rule_of(run: LoggedRun, train: Series) -> Rule:
     if framework == "lightning" and not train.column.endswith("_epoch"):
         if train.grain == "step":
             text = f"Lightning logged the last batch, not the epoch: {train.column} holds single steps"
-            return Rule("steps", text)
+            return Rule("steps", text, is_last=True)
         if "bar" in run.format.lower() or "console" in run.format.lower():
             return Rule("last_batch", "Lightning logged the last batch, not the epoch", LAST_BATCH)
     if train.grain == "step":
