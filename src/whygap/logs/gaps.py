@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from msgspec import structs
 
 from whygap.estimate.ranges import LEVEL
 from whygap.estimate.recovery import Recovered, recover_end
@@ -12,7 +13,7 @@ from whygap.estimate.scores import LARGEST
 from whygap.estimate.steps import narrower, recover_end_from_steps
 from whygap.logs.pairs import Pair
 from whygap.logs.records import LoggedRun
-from whygap.records import EpochGap, Estimate, NotMeasured, Score, Term
+from whygap.records import EpochGap, Estimate, NotMeasured, Rung, Score, Term
 
 HIGHER_IS_BETTER = ("acc", "auc", "f1", "precision", "recall", "iou", "dice", "map", "r2", "top1", "top5", "bleu", "rouge")
 """Parts of the names of scores that are better when higher."""
@@ -73,14 +74,11 @@ def gaps_of(run: LoggedRun, pair: Pair, recovered: Recovered) -> list[EpochGap]:
             for split, there in zip(("training", "validation"), has, strict=True)
             if not there
         )
-        terms: tuple[Term, ...] = ()
+        end = _end(recovered, i) if all(has) else None
+        terms = () if end is None else (Term(cause="averaging", estimate=_moved(end, -train)),)
         missing: tuple[NotMeasured, ...] = ()
-        if all(has) and not absent_lag:
-            lag = _lag(recovered, i, train)
-            if lag is None:
-                missing = (NotMeasured(cause="averaging", why=f"cannot be told from the log: {_why_untold(run, pair)}"),)
-            else:
-                terms = (Term(cause="averaging", estimate=lag),)
+        if all(has) and end is None and not absent_lag:
+            missing = (NotMeasured(cause="averaging", why=f"cannot be told from the log: {_why_untold(run, pair)}"),)
         gap = valid - train
         gaps.append(
             EpochGap(
@@ -91,6 +89,9 @@ def gaps_of(run: LoggedRun, pair: Pair, recovered: Recovered) -> list[EpochGap]:
                 gap=Estimate(value=gap, low=gap, high=gap) if all(has) else None,
                 terms=terms,
                 unattributed=gap - math.fsum(t.value for t in terms) if all(has) else 0.0,
+                rungs=()
+                if end is None
+                else (_exact("reported", train), Rung(name="end_weights", estimate=end), _exact("valid_reported", valid)),
                 not_measured=missing,
                 notes=notes,
             )
@@ -98,12 +99,25 @@ def gaps_of(run: LoggedRun, pair: Pair, recovered: Recovered) -> list[EpochGap]:
     return gaps
 
 
-def _lag(recovered: Recovered, i: int, train: float) -> Estimate | None:
-    """Return what the lag adds to the gap in an epoch, None where it isn't told."""
+def _end(recovered: Recovered, i: int) -> Estimate | None:
+    """Return the training score at the end of an epoch, None where its lag isn't told."""
     value, low, high = (float(x[i]) for x in (recovered.value, recovered.low, recovered.high))
     if recovered.state[i] != "told" or not all(map(math.isfinite, (value, low, high))):
         return None
-    return Estimate(value=value - train, low=low - train, high=high - train, level=LEVEL, n=1, how="inferred")
+    return Estimate(value=value, low=low, high=high, level=LEVEL, n=1, how="inferred")
+
+
+def _moved(e: Estimate, by: float) -> Estimate:
+    return structs.replace(e, value=e.value + by, low=e.low + by, high=e.high + by)
+
+
+def _rungs(train: float, end: Estimate, valid: float) -> tuple[Rung, ...]:
+    first, last = (Estimate(value=x, low=x, high=x) for x in (train, valid))
+    return (
+        Rung(name="reported", estimate=first),
+        Rung(name="end_weights", estimate=end),
+        Rung(name="valid_reported", estimate=last),
+    )
 
 
 def _why_untold(run: LoggedRun, pair: Pair) -> str:

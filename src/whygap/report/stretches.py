@@ -13,7 +13,7 @@ LEADING = {"averaging": "averaging", "rest": "the rest", "cannot_tell": "can't b
 
 @dataclass(frozen=True)
 class StretchRow:
-    """One range: its epochs, the mean gap, averaging and the rest with their intervals, and the larger of the two."""
+    """One range: its epochs, mean gap, averaging with its interval, the rest, which mirrors it, and the larger of the two."""
 
     epochs: str
     gap: str
@@ -38,7 +38,7 @@ def stretch_rows(stretches: Sequence[Stretch], *, minus: str = "-", between: str
             epochs=str(s.first) if s.first == s.last else f"{s.first}-{s.last}",
             gap=figures.signed(s.gap),
             averaging=shown(s.averaging),
-            rest=shown(s.rest),
+            rest="no bounds" if s.rest is None else figures.signed(s.rest.value),
             leading=LEADING[s.leading],
         )
         for s in stretches
