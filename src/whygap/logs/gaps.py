@@ -89,9 +89,7 @@ def gaps_of(run: LoggedRun, pair: Pair, recovered: Recovered) -> list[EpochGap]:
                 gap=Estimate(value=gap, low=gap, high=gap) if all(has) else None,
                 terms=terms,
                 unattributed=gap - math.fsum(t.value for t in terms) if all(has) else 0.0,
-                rungs=()
-                if end is None
-                else (_exact("reported", train), Rung(name="end_weights", estimate=end), _exact("valid_reported", valid)),
+                rungs=() if end is None else _rungs(train, end, valid),
                 not_measured=missing,
                 notes=notes,
             )
