@@ -58,10 +58,10 @@ FULL = {
     "torch:mlp": Case(60_000, 10_000, 8),
     "torch:mlp-indexed": Case(60_000, 10_000, 8),
     "torch:cnn": Case(12_000, 2_000, 4),
-    "torch:lstm": Case(12_000, 2_000, 24),
+    "torch:lstm": Case(24_000, 4_000, 12),
     "keras:mlp": Case(60_000, 10_000, 16),
     "keras:cnn": Case(12_000, 2_000, 3),
-    "keras:lstm": Case(12_000, 2_000, 24),
+    "keras:lstm": Case(24_000, 4_000, 12),
 }
 QUICK = {
     "torch:mlp": Case(12_000, 2_000, 4),
