@@ -96,6 +96,8 @@ def test_one_of_several_runs_can_be_named(tmp_path):
         (("keras.log", "--which", "7"), "there is no run 7"),
         (("keras.log", "-o", "."), "is a folder"),
         (("20260101", "--train", "a"), "is no file"),
+        (("keras.log", "--nonsense"), "--nonsense"),
+        (("--nonsense", "keras.log"), "--nonsense"),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments, words, log, tmp_path):

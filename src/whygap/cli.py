@@ -180,9 +180,11 @@ def _load(name: str, store: Path | None, score: str | None) -> Run:
 
 
 def _check_stored(run: str, for_logs: tuple[object, ...]) -> None:
-    """Say of what can't be a stored run that there is no such file."""
+    """Say of what can't be a stored run that there is no such file, or no such option."""
     from whygap.errors import InputError
 
+    if run.startswith("-"):
+        raise InputError(f"unknown option: {run}")
     if Path(run).name != run or Path(run).suffix:
         raise InputError(f"{run}: no such file or folder")
     if any(option is not None for option in for_logs):
