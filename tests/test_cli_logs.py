@@ -97,7 +97,6 @@ def test_one_of_several_runs_can_be_named(tmp_path):
         (("keras.log", "-o", "."), "is a folder"),
         (("20260101", "--train", "a"), "is no file"),
         (("keras.log", "--nonsense"), "--nonsense"),
-        (("--nonsense", "keras.log"), "--nonsense"),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments, words, log, tmp_path):
