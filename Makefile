@@ -28,6 +28,7 @@ bench: $(VENV)/.test  ## The figures of the README and docs, printed: about an h
 	$(BIN)/python benchmarks/log_recovery.py
 	$(BIN)/python benchmarks/log_overfitting.py
 	$(BIN)/python benchmarks/log_signatures.py
+	$(BIN)/python benchmarks/logs_speed.py
 	$(BIN)/python benchmarks/logs_files_speed.py
 
 figures: $(VENV)/.demo  ## The README's picture and numbers, made anew
