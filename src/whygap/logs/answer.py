@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whygap.estimate.ranges import EpochRange, ranges_of_epochs
+from whygap.estimate.recovery import Recovered
 from whygap.estimate.signatures import Signature
 from whygap.estimate.turning import overfitting_from_curves
 from whygap.logs.gaps import MOST_EPOCHS, gaps_of, recovered_of, score_of
@@ -31,6 +32,9 @@ from whygap.records import (
 
 MOST_SCORES = 20
 """Scores of both splits that a run holds beside the one that is explained."""
+
+LONG = 100_000
+"""Epochs beyond which a run holds the explained score only."""
 
 MOST_SPANS = 4
 """Ranges of epochs that a sentence names."""
@@ -63,7 +67,7 @@ def explain_log(run: LoggedRun, *, source: str, score: str | None = None) -> Ans
     -------
     Answer
         Terms are valid - train in the score's unit, how="inferred", at the level `LEVEL`; the run holds every score that both
-        splits have, and the verdict is on one of them.
+        splits have (of more than `LONG` epochs, the explained one), and the verdict is on one of them.
 
     Raises
     ------
@@ -71,18 +75,19 @@ def explain_log(run: LoggedRun, *, source: str, score: str | None = None) -> Ans
         If there is no such score of both splits.
     """
     chosen = pair_of(run, score)
-    others = [pair_of(run, name) for name in paired_scores(run)[:MOST_SCORES] if name != chosen.score]
-    every = [gaps_of(run, pair, recovered_of(pair)) for pair in (chosen, *others)]
+    recovered = recovered_of(chosen)
+    names = paired_scores(run)[:MOST_SCORES] if chosen.epoch.size <= LONG else ()
+    others = [pair_of(run, name) for name in names if name != chosen.score]
+    every = [gaps_of(run, chosen, recovered), *(gaps_of(run, pair, recovered_of(pair)) for pair in others)]
     by_epoch = sorted((gap for gaps in every for gap in gaps), key=lambda g: g.epoch)  # stable: the chosen score first
     told = Run(
         id=run.name or Path(source).name, source=f"{run.format}: {source}", started="", epochs=tuple(by_epoch), finished=True
     )
-    return Answer(told, _verdict(run, chosen, every[0]))
+    return Answer(told, _verdict(run, chosen, recovered, every[0]))
 
 
-def _verdict(run: LoggedRun, pair: Pair, gaps: Sequence[EpochGap]) -> Verdict:
+def _verdict(run: LoggedRun, pair: Pair, recovered: Recovered, gaps: Sequence[EpochGap]) -> Verdict:
     score = score_of(pair.score)
-    recovered = recovered_of(pair)
     ranges = ranges_of_epochs(pair.train, pair.valid, recovered, epoch=pair.epoch)
     marks = marks_of(run, pair)
     overfitting = overfitting_from_curves(pair.train, pair.valid, epoch=pair.epoch, higher_is_better=score.higher_is_better)

@@ -64,6 +64,7 @@ def gaps_of(run: LoggedRun, pair: Pair, recovered: Recovered) -> list[EpochGap]:
     """Return the epochs of a pair as gaps: the lag as far as it is told, and the rest unattributed."""
     score, gaps = score_of(pair.score), list[EpochGap]()
     absent_lag = pair.rule.how == "no_lag"
+    untold = NotMeasured(cause="averaging", why=f"cannot be told from the log: {_why_untold(run, pair)}")
     for i in shown_epochs(pair):
         train, valid = float(pair.train[i]), float(pair.valid[i])
         has = [abs(x) <= LARGEST for x in (train, valid)]  # no NaN is
@@ -78,7 +79,7 @@ def gaps_of(run: LoggedRun, pair: Pair, recovered: Recovered) -> list[EpochGap]:
         terms = () if end is None else (Term(cause="averaging", estimate=_moved(end, -train)),)
         missing: tuple[NotMeasured, ...] = ()
         if all(has) and end is None and not absent_lag:
-            missing = (NotMeasured(cause="averaging", why=f"cannot be told from the log: {_why_untold(run, pair)}"),)
+            missing = (untold,)
         gap = valid - train
         gaps.append(
             EpochGap(
