@@ -11,7 +11,7 @@ from whygap.estimate.ranges import EpochRange, ranges_of_epochs
 from whygap.estimate.recovery import Recovered
 from whygap.estimate.signatures import Signature
 from whygap.estimate.turning import overfitting_from_curves
-from whygap.logs.gaps import MOST_EPOCHS, gaps_of, recovered_of, score_of
+from whygap.logs.gaps import LONG, MOST_EPOCHS, gaps_of, recovered_of, score_of
 from whygap.logs.marks import MEANINGS, marks_of
 from whygap.logs.pairs import Pair, pair_of, paired_scores
 from whygap.logs.records import LoggedRun
@@ -32,9 +32,6 @@ from whygap.records import (
 
 MOST_SCORES = 20
 """Scores of both splits that a run holds beside the one that is explained."""
-
-LONG = 100_000
-"""Epochs beyond which a run holds the explained score only."""
 
 MOST_SPANS = 4
 """Ranges of epochs that a sentence names."""

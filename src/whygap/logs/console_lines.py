@@ -100,7 +100,7 @@ class ConsoleLines:
     def __iter__(self) -> Iterator[Line]:
         for number, text, overwritten in self._pieces():
             cleared = _cleared(text)
-            if not cleared or cleared.isspace():
+            if not cleared:
                 continue
             if len(cleared) > LONGEST:
                 self._cut = self._cut or number
@@ -127,10 +127,13 @@ class ConsoleLines:
                 rest = _RUN.sub(r"\1" * 60, rest)
             if len(rest) > 4 * LONGEST:
                 rest, skips = rest[: 4 * LONGEST], True
-            pieces = text[:end].replace("\r\n", "\n").split("\n")
+            ended = text[:end].replace("\r\n", "\n")
+            pieces, is_overwritten = ended.split("\n"), "\r" in ended or "\b" in ended
             for piece in pieces[:-1]:
-                if piece:
+                if is_overwritten and piece:
                     yield from self._states(number, piece, True)
+                elif piece:
+                    yield number, piece, False
                 number += 1
             yield from self._states(number, pieces[-1], False)
         yield from self._states(number, rest, True)
@@ -222,7 +225,7 @@ def _plain(text: str) -> str:
 def _cleared(text: str) -> str:
     if len(text) > LONGEST // 16:
         text = " ".join(_RUN.sub(r"\1" * 60, text).split())
-    lead = _LEAD.match(text)
+    lead = None if text.startswith("Epoch ") else _LEAD.match(text)  # no lead, at every second line of many a log
     # Leading blanks stay where nothing else is taken: the columns of tables stand under one another by them.
     if lead and not lead[0].isspace():
         text = text[lead.end() :]

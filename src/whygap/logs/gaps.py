@@ -21,6 +21,9 @@ HIGHER_IS_BETTER = ("acc", "auc", "f1", "precision", "recall", "iou", "dice", "m
 MOST_EPOCHS = 2000
 """Epochs that are told one by one; all of them count in what is said of the run."""
 
+LONG = 100_000
+"""Epochs beyond which the lag isn't looked for, and only the explained score is held."""
+
 LAG_UNTOLD = "the allowance for what each batch's own update taught is as large as the lag"
 
 
@@ -41,7 +44,7 @@ def recovered_of(pair: Pair) -> Recovered:
         from_steps = recover_end_from_steps(pair.steps.value, pair.steps.epoch, n_epochs=n)
         if rule.is_last:
             return from_steps
-    if rule.averaging is None or rule.is_last or not _is_consecutive(pair):
+    if rule.averaging is None or rule.is_last or n > LONG or not _is_consecutive(pair):
         missing = np.isnan(pair.train)
         low, high = (np.where(missing, np.nan, x) for x in (-np.inf, np.inf))
         return Recovered(pair.train.copy(), low, high, np.where(missing, "missing", "cannot_tell").astype("<U11"))
@@ -122,6 +125,8 @@ def _rungs(train: float, end: Estimate, valid: float) -> tuple[Rung, ...]:
 def _why_untold(run: LoggedRun, pair: Pair) -> str:
     if run.framework == "fastai" and pair.rule.averaging is None:
         return "its average reaches over about 50 batches, and the log doesn't say how many an epoch has"
+    if pair.epoch.size > LONG:
+        return f"of more than {LONG:,} epochs it isn't looked for: it is a small part of so long a run"
     if not _is_consecutive(pair):
         return "epochs are missing"
     if pair.epoch.size < 3:
