@@ -55,7 +55,7 @@ class EpochEnds(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships 
         states = random.getstate(), np.random.get_state()  # noqa: NPY002 - Keras draws the order of examples from it
         self._hand_over()
         random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
+        np.random.set_state(states[1])  # noqa: NPY002 - as above
 
 
 class ReEvaluation(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types

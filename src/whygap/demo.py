@@ -132,7 +132,7 @@ class Demo:
 
 
 def _progress_callback(keras: Any, epochs: int, progress: Progress) -> Any:
-    class Steps(keras.callbacks.Callback):  # type: ignore[misc]
+    class Steps(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
         async_safe = True  # it reads no logs: the training needn't wait for it
         done = 0
 

@@ -99,6 +99,30 @@ def test_lightning_logged_the_last_batch():
     assert any("Lightning logged the last batch, not the epoch" in r for r in explain(bar).verdict.remarks)
 
 
+def test_a_running_mean_within_epochs_is_told_from_single_steps_and_recovered_as_a_mean():
+    means, ends = decay(12)
+    k = np.arange(1, 51)
+    at = (np.arange(12)[:, None] + k / 50).ravel()
+    batches = 1.0 + 0.2 * np.random.default_rng(0).normal(size=at.size)  # no two batches are alike
+    instant = (0.3 + 2.0 * np.exp(-(at - 0.01) / 3)) * batches
+    running = (np.cumsum(instant.reshape(12, 50), axis=1) / k).ravel()
+    steps = series("loss", "loss", "train", running, epoch=at, grain="step")
+    answer = explain(LoggedRun(format="printed text", framework="", series=(steps, series("val_loss", "loss", "valid", ends))))
+    assert any("running mean that starts anew" in r for r in answer.verdict.remarks)
+    assert answer.run.epochs[0].train_reported == pytest.approx(means[0], rel=0.1)
+    lag = answer.run.epochs[0].term("averaging").estimate
+    assert lag.low <= ends[0] - means[0] <= lag.high
+
+
+@pytest.mark.parametrize(
+    ("name", "higher"),
+    [("accuracy", True), ("val_acc", True), ("mAP50", True), ("map", True), ("mape", False), ("top_5", True), ("roc_auc", True),
+     ("acc_loss", False), ("perplexity", False), ("mean_absolute_percentage_error", False), ("macro_f1", True)],
+)  # fmt: skip
+def test_the_direction_is_in_the_words_of_a_name(name, higher):
+    assert score_of(name).higher_is_better == higher
+
+
 def test_a_constant_ratio_is_named_and_is_the_whole_gap():
     ends = decay(10)[1]
     run = logged(ends * 4.0, ends, n_train=40_000.0, n_valid=10_000.0)

@@ -39,7 +39,7 @@ WORTH_WHOLE = 0.5
 TOO_DEAR = "whole batches in train mode were more than this epoch's budget allows"
 
 
-class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]
+class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
     """Measure why the training and the validation score of a Keras run differ.
 
     `model.fit(x, y, validation_data=(xv, yv), callbacks=[GapCallback()])` is enough: the callback sees the batches that the

@@ -50,7 +50,7 @@ class LossPerExample:
         return total
 
 
-class _Unreduced(keras.losses.Loss):  # type: ignore[misc]
+class _Unreduced(keras.losses.Loss):  # type: ignore[misc]  # Keras ships no types
     """A loss function as a Keras loss, for what Keras does around it: casting, masks, and the rank of targets."""
 
     def __init__(self, function: PerExample) -> None:

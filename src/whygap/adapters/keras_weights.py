@@ -38,7 +38,7 @@ def state_with(model: Any, state: tuple[list[Any], list[Any]], weights: Weights)
     values = [
         dict(zip(map(id, variables), side, strict=True)) for variables, side in zip(_variables(model), state, strict=True)
     ]
-    return tuple([given.get(key, value) for key, value in side.items()] for side in values)  # type: ignore[return-value]
+    return tuple([given.get(key, value) for key, value in side.items()] for side in values)  # type: ignore[return-value]  # two sides, as a State has
 
 
 def _variables(model: Any) -> tuple[list[Any], list[Any]]:

@@ -157,7 +157,7 @@ def in_chunks(batches: Sequence[Any], size: int, *, first: int) -> list[Any]:
         return list(batches)
     n = count_rows(whole)
     edges = [0, *range(min(first, n), n, size), n]
-    return [mapped(whole, lambda t, a=a, b=b: t[a:b]) for a, b in pairwise(edges)]  # type: ignore[misc]
+    return [mapped(whole, lambda t, a=a, b=b: t[a:b]) for a, b in pairwise(edges)]  # type: ignore[misc]  # lambdas with defaults
 
 
 def length_of(loader: Any) -> int | None:

@@ -75,7 +75,7 @@ def clean_view(clean: Any, index: Callable[[Any], Iterable[Any]] | None) -> Call
         If `clean` is neither a function nor, together with `index`, a dataset.
     """
     if clean is None or (index is None and callable(clean)):
-        return clean  # type: ignore[no-any-return]
+        return clean  # type: ignore[no-any-return]  # it is callable, or None
     if index is None or not hasattr(clean, "__getitem__"):
         raise InputError("clean must be a function of a batch, or a dataset together with index=, a function of a batch")
     return lambda batch: torch.utils.data.default_collate([clean[int(i)] for i in index(batch)])

@@ -23,9 +23,6 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)  # exact for the cubic pi
 LARGEST_EXPONENT = 700.0
 """Of the exponential function within the range of floats."""
 
-STEEPEST = 1e4
-"""Beyond this decay the last batch is all that counts."""
-
 
 class Averaging(NamedTuple):
     """The rule by which a training number was averaged over its epoch.

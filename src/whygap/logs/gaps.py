@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 from msgspec import structs
@@ -15,8 +16,11 @@ from whygap.logs.pairs import Pair
 from whygap.logs.records import LoggedRun
 from whygap.records import EpochGap, Estimate, NotMeasured, Rung, Score, Term
 
-HIGHER_IS_BETTER = ("acc", "auc", "f1", "precision", "recall", "iou", "dice", "map", "r2", "top1", "top5", "bleu", "rouge")
-"""Parts of the names of scores that are better when higher."""
+HIGHER_IS_BETTER = re.compile(
+    r"\b(?:\w*acc|\w*accuracy|auc|auroc|f1|f1score|precision|recall|m?iou|dice|map\d*|r2|top ?\d|bleu|rouge|psnr|ssim|kappa|mcc"
+    r"|ndcg|mrr|pearsonr?|spearmanr?)\b"
+)
+"""Names of scores that are better when higher, as words: mAP is one of them, and MAPE an error."""
 
 MOST_EPOCHS = 2000
 """Epochs that are told one by one; all of them count in what is said of the run."""
@@ -29,8 +33,8 @@ LAG_UNTOLD = "the allowance for what each batch's own update taught is as large 
 
 def score_of(name: str) -> Score:
     """Return a logged score with its direction, as its name tells it."""
-    lowered = name.lower()
-    return Score(name=name, higher_is_better=any(part in lowered for part in HIGHER_IS_BETTER) and "loss" not in lowered)
+    lowered = name.lower().replace("_", " ")
+    return Score(name=name, higher_is_better="loss" not in lowered and HIGHER_IS_BETTER.search(lowered) is not None)
 
 
 def recovered_of(pair: Pair) -> Recovered:
@@ -44,7 +48,7 @@ def recovered_of(pair: Pair) -> Recovered:
         from_steps = recover_end_from_steps(pair.steps.value, pair.steps.epoch, n_epochs=n)
         if rule.is_last:
             return from_steps
-    if rule.averaging is None or rule.is_last or n > LONG or not _is_consecutive(pair):
+    if rule.averaging is None or (rule.how == "steps" and rule.is_last) or n > LONG or not _is_consecutive(pair):
         missing = np.isnan(pair.train)
         low, high = (np.where(missing, np.nan, x) for x in (-np.inf, np.inf))
         return Recovered(pair.train.copy(), low, high, np.where(missing, "missing", "cannot_tell").astype("<U11"))

@@ -15,7 +15,7 @@ from whygap.estimate.signatures import (
     find_out_of_range,
     find_ratio,
 )
-from whygap.estimate.timing import find_boundary_step, find_never_reset, find_one_epoch_behind
+from whygap.estimate.timing import find_never_reset, find_one_epoch_behind
 from whygap.logs.pairs import Pair
 from whygap.logs.records import LoggedRun
 from whygap.records import Cause
@@ -59,11 +59,6 @@ MEANINGS: Mapping[Mark, Meaning] = {
     "out_of_range": Meaning(
         "metric_state", "the score is computed wrongly, or is another than its name says", "Check how it is computed."
     ),
-    "running_average": Meaning(
-        "averaging",
-        "the log shows a running mean that starts anew in each epoch, not single steps",
-        "Harmless: what stands at the epoch's end is its mean.",
-    ),
     "boundary_step": Meaning(
         None, "the training score steps at the boundaries of epochs: each visit has taught the network its very examples"
     ),
@@ -98,8 +93,8 @@ def _found(run: LoggedRun, pair: Pair) -> Iterator[Signature]:
     ]
     if pair.rule.how not in ("no_lag", "last_batch") and pair.steps is None:
         candidates += [find_one_epoch_behind(t, v), find_never_reset(t, v)]
-    if pair.steps is not None and pair.rule.how == "steps":
-        candidates.append(find_boundary_step(pair.steps.value, pair.steps.epoch))
+    if pair.rule.how == "steps":
+        candidates.append(pair.boundary)
     if pair.score == "loss":
         classes = int(run.facts["n_classes"]) if "n_classes" in run.facts else None
         candidates.append(find_chance_level(t, n_classes=classes, resolution=fine["resolution_train"]))

@@ -10,8 +10,13 @@ import numpy as np
 from whygap.errors import InputError
 from whygap.estimate.averaging import means_of_epochs
 from whygap.estimate.curves import finite
+from whygap.estimate.signatures import Signature
+from whygap.estimate.timing import find_boundary_step
 from whygap.logs.records import Array, LoggedRun, Series, Split
-from whygap.logs.rules import Rule, rule_of
+from whygap.logs.rules import Rule, rule_of, rule_of_steps
+
+MOST_EPOCHS = 1e9
+"""An epoch beyond it is none: windows that far apart can't be cut at epochs' ends."""
 
 SAME_EPOCH = 1e-3
 """Epochs that differ by less are the same: logs round fractions of them."""
@@ -21,7 +26,8 @@ SAME_EPOCH = 1e-3
 class Pair:
     """One score of a run: `train` and `valid`, as reported, of shape (e,), at `epoch`, 1 for the first.
 
-    Where one is missing, it is NaN. `steps` is the training series where the log has single steps or windows.
+    Where one is missing, it is NaN. `steps` is the training series where the log has single steps or windows, and
+    `boundary` what those do at the boundaries of epochs.
     """
 
     score: str
@@ -32,6 +38,7 @@ class Pair:
     train_series: Series
     valid_series: Series
     steps: Series | None = None
+    boundary: Signature | None = None
 
 
 def choose_run(runs: Sequence[LoggedRun], which: str | None) -> tuple[LoggedRun, tuple[str, ...]]:
@@ -151,12 +158,14 @@ def pair_of(run: LoggedRun, score: str | None = None) -> Pair:
 
 def _of_steps(score: str, rule: Rule, train: Series, valid: Series) -> Pair:
     """Put beside each whole epoch what was logged within it."""
+    boundary = find_boundary_step(train.value, train.epoch) if rule.how == "steps" else None
+    rule = rule_of_steps(rule, boundary)
     inside, of_valid = _whole(train.epoch), _whole(valid.epoch)
     epochs = np.unique(np.concatenate([inside, of_valid]))
     epochs = epochs[np.isfinite(epochs)]
     value = finite(train.value)
     kept = np.isfinite(value)
-    if rule.how == "windows" and _is_ascending(train.epoch[kept]):
+    if rule.how == "windows" and _are_windows(train.epoch[kept]):
         reported = means_of_epochs(value[kept], train.epoch[kept], epochs)
     else:
         there = np.isfinite(inside)
@@ -176,6 +185,7 @@ def _of_steps(score: str, rule: Rule, train: Series, valid: Series) -> Pair:
         train_series=train,
         valid_series=valid,
         steps=train,
+        boundary=boundary,
     )
 
 
@@ -184,8 +194,8 @@ def _whole(epoch: Array) -> Array:
     return np.maximum(1.0, np.ceil(epoch - SAME_EPOCH))
 
 
-def _is_ascending(x: Array) -> bool:
-    return bool(x.size > 1 and np.isfinite(x).all() and x[0] > 0.0 and (np.diff(x) > 0.0).all())
+def _are_windows(x: Array) -> bool:
+    return bool(x.size > 1 and np.isfinite(x).all() and x[0] > 0.0 and x[-1] < MOST_EPOCHS and (np.diff(x) > 0.0).all())
 
 
 def _epochs(series: Sequence[Series]) -> Array:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from whygap.errors import InputError
 from whygap.estimate.averaging import EPOCH_MEAN, LAST_BATCH, Averaging, moving_average
+from whygap.estimate.signatures import Signature
 from whygap.logs.records import LoggedRun, Series
 
 How = Literal["mean", "last_batch", "moving", "steps", "windows", "no_lag"]
@@ -149,3 +150,14 @@ def rule_of(run: LoggedRun, train: Series) -> Rule:
         weights = "Ultralytics validates with an exponential average of the weights"
         return Rule("mean", sentence, weights=weights)
     return Rule("mean", sentence, is_known=bool(framework))
+
+
+def rule_of_steps(rule: Rule, mark: Signature | None) -> Rule:
+    """Return the rule of a training score logged within epochs, now that its numbers have been looked at.
+
+    Many loops print the mean since the start of the epoch, as progress bars do: the last number of an epoch then is its mean.
+    """
+    if mark is None or mark.mark != "running_average":
+        return rule
+    text = "the log shows a running mean that starts anew in each epoch, not single steps: the last one is the epoch's mean"
+    return Rule("mean", text, is_last=True)
