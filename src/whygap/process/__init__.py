@@ -1,5 +1,8 @@
-"""Seeded generators of examples."""
+"""Seeded generators of examples: pure functions from (seed, split, epoch, index) to an example."""
 
+from whygap.process.draws import Draws
+from whygap.process.process import Process, Truth, process
 from whygap.process.sequences import Sequences, draw_sequences
+from whygap.process.teacher import TeacherStudent
 
-__all__ = ["Sequences", "draw_sequences"]
+__all__ = ["Draws", "Process", "Sequences", "TeacherStudent", "Truth", "draw_sequences", "process"]
