@@ -10,8 +10,12 @@ from typing import Any
 
 import numpy as np
 
-ROUNDS = 8
-"""Four for each half: with three, neighbours still stay near one another more often than chance has it."""
+KEY_WORDS = 24
+"""Of a key, one for each round."""
+
+FEW, ROUNDS_FOR_MANY = 64, 8
+"""Above so many positions 8 rounds do. Over 200,000 keys they favour some places by 10 % with 5 positions and by nothing that shows
+with 33 or more; 24 rounds show nothing with 3 or more."""
 
 MULTIPLIERS = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
 """Of MurmurHash3's finaliser, which spreads every bit of a word over all of it."""
@@ -26,7 +30,7 @@ def permuted(position: Any, *, n: int, key: Any, xp: Any = np) -> Any:
         Below `n`; others have no meaning.
     n : int
         1 to 2^32 - 1.
-    key : array of uint32, shape (8,)
+    key : array of uint32, shape (24,)
         The permutation; traced by JAX where it must be.
     xp : module
         numpy or jax.numpy, which agree bit for bit.
@@ -44,7 +48,7 @@ def permuted(position: Any, *, n: int, key: Any, xp: Any = np) -> Any:
 
     Examples
     --------
-    >>> sorted(permuted(np.arange(5, dtype=np.uint32), n=5, key=np.arange(8, dtype=np.uint32)).tolist())
+    >>> sorted(permuted(np.arange(5, dtype=np.uint32), n=5, key=np.arange(24, dtype=np.uint32)).tolist())
     [0, 1, 2, 3, 4]
     """
     if xp is not np:
@@ -78,7 +82,7 @@ def _network(value: Any, n: int, key: Any) -> Any:
     bits = (n - 1).bit_length()
     sizes = bits - bits // 2, bits // 2
     halves = [value >> sizes[1], value & np.uint32((1 << sizes[1]) - 1)]
-    for place in range(ROUNDS):
+    for place in range(KEY_WORDS if n <= FEW else ROUNDS_FOR_MANY):
         changed = place % 2
         if sizes[changed]:
             word = (halves[1 - changed] + key[place]) * MULTIPLIERS[0]

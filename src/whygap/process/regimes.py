@@ -9,7 +9,7 @@ import numpy as np
 
 from whygap.errors import InputError
 from whygap.process.draws import MOST_INDEX, Draws
-from whygap.process.permutation import ROUNDS, permuted
+from whygap.process.permutation import KEY_WORDS, permuted
 
 Address = tuple[Any, Any]
 """Epoch and index under which `Process.draw` finds an example."""
@@ -147,7 +147,7 @@ def in_order(position: Any, *, n: int, seed: Any, split: str = "train", epoch: A
 
 def key_of(purpose: str, *, seed: Any, split: str, epoch: Any, xp: Any = np) -> Any:
     """Return the key of a permutation: random bits of a split of its own, that no example is made of."""
-    return Draws(np.zeros(1, np.uint32), seed=seed, split=f"{purpose} of {split}", epoch=epoch, xp=xp).bits(ROUNDS)[0]
+    return Draws(np.zeros(1, np.uint32), seed=seed, split=f"{purpose} of {split}", epoch=epoch, xp=xp).bits(KEY_WORDS)[0]
 
 
 def check_count(name: str, value: object) -> None:
