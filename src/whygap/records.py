@@ -23,6 +23,7 @@ RungName = Literal[
     "after_update", "without_dropout", "without_batch_norm",
 ]  # fmt: skip
 OverfittingState = Literal["no", "yes", "cannot_tell"]
+ForecastState = Literal["turn", "no_turn", "turned", "cannot_tell"]
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
@@ -207,6 +208,21 @@ class Overfitting(Record, frozen=True):
     since_epoch: int | None
     evidence: str
     looks: tuple[Look, ...] = ()
+
+
+class Forecast(Record, frozen=True):
+    """When validation will turn, that is, be at its best, foretold from the epochs seen so far.
+
+    With the state "turn", `epoch` is the forecast and `low` to `high` its interval at `level`; with "turned", `epoch` is the
+    best one so far, and nothing is foretold. `evidence` is the answer in words, a colon, the numbers behind it.
+    """
+
+    state: ForecastState
+    evidence: str
+    epoch: float | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float = 0.9
 
 
 class Stretch(Record, frozen=True):
