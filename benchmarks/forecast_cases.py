@@ -33,7 +33,7 @@ from whygap.process import (
 
 Array = npt.NDArray[np.float64]
 
-STEPS = 5000
+STEPS = 7000
 """Of a run, about."""
 
 RATES = {"sgd": (0.005, 0.2), "momentum": (5e-4, 2e-2)}
@@ -72,10 +72,7 @@ FAMILIES: dict[str, tuple[Process, tuple[int, int], tuple[int, int], bool]] = {
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One score of one run after each epoch, 1 for the first: reported, at the end of the epoch, validation and its error.
-
-    `gap_se` is the standard error of the generalisation gap, valid - end, of each epoch, from the validation examples.
-    """
+    """The loss of one run after each epoch, 1 for the first: of training as reported and at the epoch's end, and of validation."""
 
     family: str
     setting: str
@@ -84,7 +81,6 @@ class Curve:
     reported: Array
     end: Array
     valid: Array
-    gap_se: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +165,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def train_cases(settings: Sequence[Setting], seeds: int, *, workers: int | None = None) -> Iterator[list[Curve]]:
-    """Train every setting with several seeds and yield the curves of the loss, and of the error of classes."""
+    """Train every setting with several seeds and yield the curves of each run."""
     jobs = [Job(s.plan, Seeds.all(1000 * k + seed)) for k, s in enumerate(settings) for seed in range(seeds)]
     for place, found in train_all(jobs, workers=workers, together=seeds):
         s = settings[place // seeds]
@@ -179,12 +175,10 @@ def train_cases(settings: Sequence[Setting], seeds: int, *, workers: int | None 
                 setting=s.text,
                 regime=s.regime,
                 optimiser=s.optimiser,
-                reported=found.reported[:, k].astype(float),
-                end=found.train[:, k].astype(float),
-                valid=found.valid[:, 0, 0, k].astype(float),
-                gap_se=np.sqrt(found.valid[:, 1, 0, k] / found.n_valid).astype(float),
+                reported=found.reported[:, 0].astype(float),
+                end=found.train[:, 0].astype(float),
+                valid=found.valid[:, 0, 0, 0].astype(float),
             )
-            for k in (0,)
         ]
 
 
