@@ -111,7 +111,7 @@ def forecast_turn(
     train, valid : array of shape (e,)
         As logged. Epochs where either isn't a usable number are passed over.
     epoch : array of shape (e,), optional
-        Which epoch each is of, positive and ascending; 1, 2, ... by default.
+        Which epoch each is of, ascending; 1, 2, ... by default. What was scored before training, at epoch 0, is passed over.
     higher_is_better : bool
         Whether it is a score such as accuracy.
     level : float
@@ -131,8 +131,7 @@ def forecast_turn(
     Raises
     ------
     InputError
-        If the arrays aren't 1-d and of one shape, the epochs aren't positive and ascending, or `level` or `age` is out of its
-        range.
+        If the arrays aren't 1-d and of one shape, or `level` or `age` is out of its range.
 
     Notes
     -----
@@ -147,15 +146,13 @@ def forecast_turn(
     'no_turn'
     """
     t, v = finite(train), finite(valid)
-    at = np.arange(1.0, v.size + 1.0) if epoch is None else np.asarray(epoch, dtype=np.float64)
+    at = np.arange(1.0, v.size + 1.0) if epoch is None else finite(epoch)
     if t.ndim != 1 or not t.shape == v.shape == at.shape:
         raise InputError(f"train, valid and epoch must be 1-d and of one shape, got {t.shape}, {v.shape} and {at.shape}")
     if not SURE_LEVELS[0] <= level <= SURE_LEVELS[1] or not 0.0 <= age <= 1.0:
         raise InputError(f"level must be {SURE_LEVELS[0]} to {SURE_LEVELS[1]} and age 0 to 1, not {level} and {age}")
-    kept = np.isfinite(t) & np.isfinite(v)
+    kept = np.isfinite(t) & np.isfinite(v) & np.isfinite(at) & (at > 0.0)
     t, v, at = t[kept], v[kept], at[kept]
-    if at.size and not (np.isfinite(at).all() and at[0] > 0.0 and (np.diff(at) > 0.0).all()):
-        raise InputError("epoch must be positive and ascending")
 
     def answer(state: str, text: str, **numbers: float) -> Forecast:
         return Forecast(state=state, evidence=text, level=level, **numbers)  # type: ignore[arg-type]
@@ -163,6 +160,8 @@ def forecast_turn(
     unknown = "When validation will turn can't be told"
     if v.size < FEWEST_EPOCHS:
         return answer("cannot_tell", f"{unknown}: {v.size} epochs have both scores, and it takes {FEWEST_EPOCHS}.")
+    if not (np.diff(at) > 0.0).all():
+        return answer("cannot_tell", f"{unknown}: its epochs don't follow on one another.")
     if higher_is_better:
         top = perfect(np.concatenate([t, v]))
         t, v = top - t, top - v
@@ -174,15 +173,16 @@ def forecast_turn(
     signs = signs_of_turn(t, v, at, age=age)
     if signs is None:
         return answer("cannot_tell", f"{unknown}: neither score has improved since the first epoch.")
-    shown = f"the gap between the two grows by {signs.growth:.2g} standard errors in {seen:g} epochs"
     if signs.growth <= GROWS:
         if signs.growth_error > TOO_NOISY:
             return answer("cannot_tell", f"{unknown}: the curves are too noisy to see whether the gap between them grows.")
-        return answer("no_turn", f"No turn of validation is expected: {shown}, which may be chance.")
+        how = "doesn't grow" if signs.growth <= 0.0 else "grows by no more than chance gives, or by too little to matter"
+        return answer("no_turn", f"No turn of validation is expected: up to epoch {seen:g} its gap to training {how}.")
     middle = expected_log_ratio(signs, calibration)
     below, above = _quantiles(calibration, level)
     epoch_, low, high = (seen * float(np.exp(max(0.0, y))) for y in (middle, middle + below, middle + above))
-    text = f"Validation will turn at about epoch {epoch_:.0f} ({low:.0f} to {high:.0f}): {shown}."
+    shown = f"its gap to training grows, by {signs.growth:.2g} standard errors per unit of log-epoch"
+    text = f"Validation will turn at about epoch {epoch_:.0f} ({low:.0f} to {high:.0f} at {level:.0%}): {shown}."
     return answer("turn", text, epoch=epoch_, low=low, high=high)
 
 
