@@ -41,7 +41,6 @@ RATES = {"sgd": (0.005, 0.2), "momentum": (5e-4, 2e-2)}
 LEAST_EPOCHS, MOST_EPOCHS = 60, 500
 
 
-
 @dataclass(frozen=True)
 class NoisyTargets(Process):
     """A process of numbers to which normal noise is added: without any, a network need not get worse by learning them by heart."""
