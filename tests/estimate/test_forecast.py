@@ -1,5 +1,7 @@
 """The epoch at which validation turns: planted curves, nothing to find, noise, other units, awkward input."""
 
+from itertools import pairwise
+
 import msgspec
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_planted_turn_lies_in_the_interval(turn, power, start):
 
 
 def test_growth_too_small_to_matter_is_no_turn():
-    e, t, v = planted(2000, 40)  # g grows by 0.02 in a log-epoch, after 3.7 were learnt
+    _, t, v = planted(2000, 40)  # g grows by 0.02 in a log-epoch, after 3.7 were learnt
     assert forecast_turn(t, v, age=0.0).state == "no_turn"
 
 
@@ -74,7 +76,7 @@ def test_a_nearer_turn_is_forecast_nearer():
 
 
 def test_a_turn_that_has_been_is_told_and_not_foretold():
-    e, t, v = planted(20, 60)
+    _, t, v = planted(20, 60)
     f = forecast_turn(t, v, age=0.0)
     assert (f.state, f.low, f.high) == ("turned", None, None)
     assert f.epoch == pytest.approx(20, abs=2)
@@ -137,7 +139,7 @@ def test_a_log_of_every_third_epoch_says_about_the_same():
 def test_higher_levels_are_wider():
     _, t, v = planted(60, 30)
     bounds = [(f.low, f.high) for f in (forecast_turn(t, v, level=level) for level in (0.5, 0.8, 0.9, 0.95))]
-    assert all(b[0] <= a[0] and a[1] < b[1] for a, b in zip(bounds, bounds[1:], strict=False))
+    assert all(b[0] <= a[0] and a[1] < b[1] for a, b in pairwise(bounds))
 
 
 def test_another_calibration():
