@@ -68,11 +68,13 @@ def _permuted_by_jax(position: Any, n: int, key: Any) -> Any:
     import jax.numpy as jnp
     from jax import lax
 
+    limit = np.uint32(n)
+
     def is_any_outside(value: Any) -> Any:
-        return (value >= n).any()
+        return (value >= limit).any()
 
     def walk(value: Any) -> Any:
-        return jnp.where(value >= n, _network(value, n, key), value)
+        return jnp.where(value >= limit, _network(value, n, key), value)
 
     return lax.while_loop(is_any_outside, walk, _network(jnp.asarray(position), n, key))
 
