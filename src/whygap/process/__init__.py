@@ -1,6 +1,7 @@
 """Seeded generators of examples: pure functions from (seed, split, epoch, index) to an example."""
 
 from whygap.process.adding import AddingProblem
+from whygap.process.check import check_process
 from whygap.process.draws import Draws
 from whygap.process.mixture import GaussianMixture
 from whygap.process.mnist1d import MNIST1D
@@ -25,6 +26,7 @@ __all__ = [
     "SparseParity",
     "TeacherStudent",
     "Truth",
+    "check_process",
     "draw_sequences",
     "process",
 ]

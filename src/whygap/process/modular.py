@@ -79,7 +79,9 @@ class ModularAddition(Process):
         """
         n_train = math.floor(self.share_train * self.size)
         if split not in ("train", "valid"):
-            raise InputError(f"ModularAddition divides its {self.size} pairs between 'train' and 'valid': there is no {split!r}")
+            raise InputError(
+                f"ModularAddition divides its {self.size} pairs between 'train' and 'valid': there is no {split!r}"
+            )
         return n_train if split == "train" else self.size - n_train
 
     def make(self, draws: Draws) -> tuple[Any, Any]:
