@@ -10,7 +10,7 @@ from whygap.process.mnist1d import TEMPLATES, _curves, _smooth
 SEED_OF_TWIN = 4
 
 
-def twin(rng, process=MNIST1D()):
+def twin(rng, process):
     """One example before it is standardised: pad, stretch, scale, roll, noise, shear, downsample."""
     digit = rng.integers(10)
     d = TEMPLATES[digit] - TEMPLATES[digit].mean()

@@ -30,8 +30,8 @@ print(hashlib.blake2b(x.tobytes() + y.tobytes()).hexdigest())
 def check_process(process: Process, *, n: int = 512, fresh: bool = True, jax: bool | None = None) -> tuple[str, ...]:
     """Return each rule of the contract that a process breaks, as one line; () if it keeps them all.
 
-    Tried are the types and shapes, finite values, the same bytes for every batch size, subset, order and repeated call, the same
-    bytes in a fresh Python process, no repeats within an epoch, between epochs and between splits, another seed's being other
+    Tried are the types and shapes, finite values, the same bytes for every batch size, subset, order and repeated call, and in
+    a fresh Python process, no repeats within an epoch, between epochs and between splits, another seed's being other
     examples, and that JAX agrees to the rounding of float32. What holds for `n` examples need not for
     a million: this finds the mistakes that people make, and proves nothing.
 
@@ -95,10 +95,13 @@ def _faults_of_form(process: Process, whole: Any, n: int) -> Iterator[str]:
         elif not np.isfinite(values).all():
             at = int(np.argwhere(~np.isfinite(values.reshape(n, -1)).all(axis=1))[0, 0])
             yield f"finite: {part} of index {at} is {values[at].ravel()[~np.isfinite(values[at].ravel())][0]}"
-        elif part == "y" and process.classes is not None:
-            if values.dtype != np.int32 or values.min() < 0 or values.max() >= process.classes:
-                told = f"{values.dtype} from {values.min()} to {values.max()}"
-                yield f"classes: y must be int32 from 0 to {process.classes - 1}, not {told}"
+        elif part == "y" and process.classes is not None and not _are_classes(values, process.classes):
+            told = f"{values.dtype} from {values.min()} to {values.max()}"
+            yield f"classes: y must be int32 from 0 to {process.classes - 1}, not {told}"
+
+
+def _are_classes(values: Any, classes: int) -> bool:
+    return bool(values.dtype == np.int32 and values.min() >= 0 and values.max() < classes)
 
 
 def _faults_of_order(process: Process, whole: Any, index: Any) -> Iterator[str]:

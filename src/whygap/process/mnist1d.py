@@ -90,8 +90,8 @@ class MNIST1D(Process):
         low, high = self.padding
         if not 0 <= low <= high or not 1 <= self.max_translation <= POINTS + high or self.length < 2:
             raise InputError(
-                f"MNIST1D needs 0 <= padding[0] <= padding[1], max_translation from 1 to {POINTS} + padding[1] and length >= 2, "
-                f"not padding={self.padding}, max_translation={self.max_translation}, length={self.length}"
+                f"MNIST1D needs 0 <= padding[0] <= padding[1], max_translation from 1 to {POINTS} + padding[1], and a length of "
+                f"at least 2, not padding={self.padding}, max_translation={self.max_translation}, length={self.length}"
             )
 
     @property
@@ -197,7 +197,8 @@ def _noise_variance(process: MNIST1D, outside: Array, before: npt.NDArray[np.int
     covariance *= (outside.T @ outside) / outside.shape[0]  # zeros and ones: whole numbers, summed without rounding
     covariance += process.iid_noise**2 * np.eye(n_points)
     here, there, both = covariance[before, before], covariance[before + 1, before + 1], covariance[before, before + 1]
-    return (1.0 - weight) ** 2 * here + weight**2 * there + 2.0 * weight * (1.0 - weight) * both
+    variance: Array = (1.0 - weight) ** 2 * here + weight**2 * there + 2.0 * weight * (1.0 - weight) * both
+    return variance
 
 
 def _smooth(noise: Any, xp: Any) -> Any:

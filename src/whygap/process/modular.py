@@ -85,6 +85,13 @@ class ModularAddition(Process):
         return n_train if split == "train" else self.size - n_train
 
     def make(self, draws: Draws) -> tuple[Any, Any]:
+        """Return the pairs at the split's places in the seed's order, and their sums.
+
+        Raises
+        ------
+        InputError
+            As `size_of`.
+        """
         xp, p = draws.xp, self.modulus
         position = draws.index if draws.split == "train" else draws.index + np.uint32(self.size_of("train"))
         a, b = (position // p).astype(xp.int32), (position % p).astype(xp.int32)
