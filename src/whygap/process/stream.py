@@ -84,7 +84,7 @@ class Stream:
         check_count("n_ranks", self.n_ranks)
         check_rank(self.rank, self.n_ranks)
         check_supply(self.process, self.regime, self.split)
-        smallest = min(self.batch_size, self.n if self.drop_last else self.n % self.batch_size or self.batch_size)
+        smallest = self.batch_size if self.drop_last else self.n % self.batch_size or self.batch_size
         if self.drop_last and self.n < self.batch_size:
             raise InputError(f"an epoch of {self.n} examples holds no full batch of {self.batch_size}, and drop_last leaves out others")
         if smallest < self.n_ranks:
