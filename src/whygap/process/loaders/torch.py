@@ -121,11 +121,18 @@ class BatchDataset(IterableDataset[Batch]):
 
     def __init__(self, stream: Stream, *, offset: int = 0) -> None:
         self.stream = stream
-        # in shared memory: persistent workers hold a copy of this object, made when the first epoch began
-        self._start = torch.tensor(check_offset(stream, offset)).share_memory_()
-        self._begun = torch.full((MOST_WORKERS,), -1).share_memory_()
+        # Where to begin, and how often that was said. Workers hold a copy of this object: their first epoch is the one that was
+        # said when they were started, whatever is said before they get to it; persistent ones find later ones in shared memory.
+        self._told = check_offset(stream, offset), 0
+        self._shared = torch.tensor(self._told).share_memory_()
+        self._begun = torch.full((MOST_WORKERS,), -1).share_memory_()  # how often it had been said when each worker last began
+        self._has_worked = False
         self._resumed: tuple[int, int, bool] | None = None  # offset, its epoch, and whether it is this worker's own
         self._here: tuple[int, int] | None = None  # next batch of this process, and the epoch in hand
+
+    def _tell(self, offset: int) -> None:
+        self._told = offset, self._told[1] + 1
+        self._shared.copy_(torch.tensor(self._told))
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the beginning of an epoch, or stay where the dataset is if it is the one in hand.
@@ -135,10 +142,10 @@ class BatchDataset(IterableDataset[Batch]):
         InputError
             If the epoch is negative.
         """
-        if epoch != self._origin()[1]:
-            self._start.fill_(self.stream.offset(epoch))
+        is_in_hand = epoch == self._origin()[1]
+        self._tell(self._told[0] if is_in_hand else self.stream.offset(epoch))
+        if not is_in_hand:
             self._resumed = self._here = None
-        self._begun.fill_(-1)
 
     def state_dict(self) -> dict[str, int]:
         """Return the offset of the next batch, in a worker that of its own next batch, and the epoch in hand.
@@ -159,6 +166,8 @@ class BatchDataset(IterableDataset[Batch]):
         """
         offset = offset_in(state, self.stream)
         self._here = None
+        if get_worker_info() is None:
+            self._tell(self._told[0])
         self._resumed = offset, state.get("epoch", self.stream.epoch(offset)), get_worker_info() is not None
 
     def __len__(self) -> int:
@@ -168,34 +177,36 @@ class BatchDataset(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
         worker, n_workers = (0, 1) if info is None else (info.id, info.num_workers)
+        if info is not None and self._has_worked:
+            self._told = (int(self._shared[0]), int(self._shared[1]))
         start, epoch, is_own = self._origin()
         end = self.stream.offset(epoch, self.stream.n_batches)
         left = list(self.stream.offsets(start)) if start < end else []
         own = [*left[0 if is_own else worker :: n_workers], end]
-        self._resumed, self._here = None, (own[0], epoch)
-        return self._walk(own, worker, epoch)
+        self._resumed, self._here, self._has_worked = None, (own[0], epoch), info is not None
+        return self._walk(own, epoch, None if is_own else worker, self._told[1])
 
     def _origin(self) -> tuple[int, int, bool]:
         """Return where the next epoch begins, its number, and whether that place is for this worker alone."""
-        start = int(self._start)
-        return self._resumed or (start, self.stream.epoch(start), False)
+        return self._resumed or (self._told[0], self.stream.epoch(self._told[0]), False)
 
-    def _walk(self, own: Sequence[int], worker: int, epoch: int) -> Iterator[Batch]:
-        self._check_begun(worker, epoch)  # here, where PyTorch hands an error on: one in `__iter__` ends the worker without a word
+    def _walk(self, own: Sequence[int], epoch: int, worker: int | None, times_told: int) -> Iterator[Batch]:
+        if worker is not None:  # here, where PyTorch hands an error on: one in `__iter__` ends the worker without a word
+            self._check_begun(epoch, worker, times_told)
         following = iter(own[1:])
         for some in self.stream.together(own[:-1]):
             for batch in self.stream.batches(some):
                 self._here = next(following), epoch
                 yield _as_tensors(batch)
 
-    def _check_begun(self, worker: int, epoch: int) -> None:
+    def _check_begun(self, epoch: int, worker: int, times_told: int) -> None:
         """Refuse to present the same epoch again unasked: a replaying generator is the mistake that nobody sees."""
         is_same_always = isinstance(self.stream.regime, Once) and not self.stream.shuffle
         if worker >= MOST_WORKERS or is_same_always:
             return
-        if int(self._begun[worker]) >= epoch:
+        if int(self._begun[worker]) == times_told:
             raise InputError(f"epoch {epoch} has been begun before: call dataset.set_epoch(epoch) before every epoch")
-        self._begun[worker] = epoch
+        self._begun[worker] = times_told
 
 
 class ExampleDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
