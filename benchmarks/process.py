@@ -2,8 +2,8 @@
 
 Two limits are measured in the same run, each in turn with what it is held against. Random numbers: NumPy's fastest generator
 (SFC64) filling arrays with as many normal, uniform and 32-bit numbers as the process asks for, and nothing else. Memory: a copy
-of as many bytes as the examples have, from and to arrays that no cache holds. Between the two stands our own generator alone: what an
-address for every number costs. `mnist1d` comes with `pip install whygap[bench]`.
+of as many bytes as the examples have, from and to arrays that no cache holds. Between the two stands our own generator alone:
+what an address for every number costs. `mnist1d` comes with `pip install whygap[bench]`.
 
     python benchmarks/process.py [--quick] [--json FILE]
 """
@@ -13,14 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
 
 import numpy as np
 from mnist1d.data import get_dataset_args, make_dataset
@@ -106,16 +103,16 @@ def measure(process: Process, n: int, rounds: int) -> dict[str, Any]:
             if plain:
                 draws.bits(plain)
 
-    tried: dict[str, Callable[[int], Any]] = {
-        "process": lambda k: process.draw(np.arange(n), seed=k),
-        "addressed numbers": lambda k: addressed(),
-        "random numbers": lambda k: numbers(),
-        "memory": lambda k: np.copyto(target, source),
+    tried: dict[str, Callable[[], Any]] = {
+        "process": partial(process.draw, np.arange(n), seed=1),
+        "addressed numbers": addressed,
+        "random numbers": numbers,
+        "memory": partial(np.copyto, target, source),
     }
     times: dict[str, list[float]] = {name: [] for name in tried}
     for k in range(rounds + 1):
         for name, function in tried.items():
-            spent = seconds(lambda function=function, k=k: function(k))  # type: ignore[misc]
+            spent = seconds(function)
             if k:  # the first round fills tables and caches
                 times[name].append(spent)
     best = {name: min(every) for name, every in times.items()}
@@ -147,8 +144,8 @@ def against_published(n: int, n_published: int, rounds: int) -> dict[str, Any]:
     process = MNIST1D()
     theirs, ours = [], []
     for k in range(rounds):
-        theirs.append(n_published / seconds(lambda k=k: published(n_published, k)))  # type: ignore[misc]
-        ours.append(n / seconds(lambda k=k: process.draw(np.arange(n), seed=k)))  # type: ignore[misc]
+        theirs.append(n_published / seconds(partial(published, n_published, k)))
+        ours.append(n / seconds(partial(process.draw, np.arange(n), seed=k)))
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
     return {
         "published": float(np.median(theirs)),
@@ -162,12 +159,9 @@ def small_batches(process: Process, rounds: int) -> dict[int, float]:
     """Return examples a second where they are asked for a batch at a time."""
     found = {}
     for size in (1, 32, 256, 1024):
-        calls = max(20, 20_000 // size)
-        spent = min(
-            seconds(lambda size=size: [process.draw(np.arange(k, k + size), seed=1) for k in range(calls)])  # type: ignore[misc]
-            for _ in range(rounds)
-        )
-        found[size] = calls * size / spent
+        batches = [np.arange(k, k + size) for k in range(max(20, 20_000 // size))]
+        spent = min(seconds(lambda batches=batches: [process.draw(b, seed=1) for b in batches]) for _ in range(rounds))
+        found[size] = len(batches) * size / spent
     return found
 
 
@@ -184,18 +178,16 @@ def main() -> None:
     n, rounds = (8192, 3) if arguments.quick else (65_536, 7)
 
     pair = against_published(n, 1000 if arguments.quick else 5000, rounds)
+    low, high = pair["ratios"]
     print("MNIST-1D, examples a second on one core, in turns")
     print(f"  the published generator (mnist1d) {pair['published']:12,.0f}")
     print(f"  whygap                            {pair['whygap']:12,.0f}")
-    print(
-        f"  times as many                     {pair['ratio']:12,.0f}   (turns: {pair['ratios'][0]:.0f} to {pair['ratios'][1]:.0f})"
-    )
+    print(f"  times as many                     {pair['ratio']:12,.0f}   (turns: {low:.0f} to {high:.0f})")
 
     rows = [measure(p, n, rounds) for p in PROCESSES]
     print(f"\nExamples a second on one core, best of {rounds}, and what the machine would allow")
-    print(
-        f"{'process':20}{'whygap':>12}{'its numbers':>13}{'SFC64 alone':>13}{'memory':>14}{'of limit':>10}{'bytes':>7}{'numbers':>9}"
-    )
+    heads = f"{'its numbers':>13}{'SFC64 alone':>13}{'memory':>14}{'of limit':>10}{'bytes':>7}{'numbers':>9}"
+    print(f"{'process':20}{'whygap':>12}{heads}")
     for r in rows:
         print(
             f"{r['process']:20}{r['examples_per_second']:12,.0f}{_shown(r['limit_of_addressed_numbers']):>13}"
