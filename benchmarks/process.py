@@ -39,7 +39,7 @@ PROCESSES: tuple[Process, ...] = (
     MNIST1D(),
     SequenceRegression(),
     SparseParity(),
-    ModularAddition(modulus=307),
+    ModularAddition(),
     AddingProblem(),
     TeacherStudent(),
     GaussianMixture(),
@@ -104,7 +104,7 @@ def measure(process: Process, n: int, rounds: int) -> dict[str, Any]:
                 draws.bits(plain)
 
     tried: dict[str, Callable[[], Any]] = {
-        "process": partial(process.draw, np.arange(n), seed=1),
+        "process": partial(process.draw, np.arange(n) % (process.size_of("train") or n), seed=1),
         "addressed numbers": addressed,
         "random numbers": numbers,
         "memory": partial(np.copyto, target, source),

@@ -91,7 +91,7 @@ class MNIST1D(Process):
         if not 0 <= low <= high or not 1 <= self.max_translation <= POINTS + high or self.length < 2:
             raise InputError(
                 f"MNIST1D needs 0 <= padding[0] <= padding[1], max_translation from 1 to {POINTS} + padding[1], "
-                f"and a length of at least 2, not padding={self.padding}, max_translation={self.max_translation}, length={self.length}"
+                f"and a length of at least 2, not {self}"
             )
 
     @property
