@@ -105,7 +105,7 @@ class TestBroken:
     @pytest.mark.parametrize(
         ("make", "words"),
         [
-            (lambda d: (d.uniform(3).astype(np.float64), d.uniform()), "type: x is float64"),
+            (lambda d: (d.bits(3), d.uniform()), "type: x is uint32"),
             (lambda d: (d.uniform(3), [0.0]), "type: y is list"),
             (lambda d: (d.uniform(3).T, d.uniform()), r"shape: x is \(3, 512\) for 512"),
             (lambda d: (d.uniform(3), d.uniform() / (d.index != 7)), "finite: y of index 7 is inf"),

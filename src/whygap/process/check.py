@@ -54,7 +54,7 @@ def check_process(process: Process, *, n: int = 512, fresh: bool = True, jax: bo
     >>> @process
     ... def noisy(draws):
     ...     x = draws.uniform(3)
-    ...     return x - x.mean(), x.sum(axis=1)
+    ...     return x - x.mean(), x[:, 0]
     >>> for line in check_process(noisy, fresh=False):
     ...     print(line)
     noisy: batch size: x of index 0 is other alone than among 512: an example may depend on its own draws alone

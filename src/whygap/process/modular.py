@@ -21,7 +21,8 @@ class ModularAddition(Process):
     """Predict a + b modulo p from all p^2 pairs, some of them for training and the others for validation.
 
     The pairs are put in an order that the seed decides; the training split is the beginning, the validation split the rest. No
-    other split exists. x is a and b one-hot, of shape (n, 2 p), or the two numbers, int32 of shape (n, 2); y is the sum.
+    other split exists. An index beyond the split is refused, but can't be where JAX traces it. x is a and b one-hot, of shape
+    (n, 2 p), or the two numbers, int32 of shape (n, 2); y is the sum.
 
     Parameters
     ----------
