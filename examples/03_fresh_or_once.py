@@ -2,9 +2,9 @@
 
     python examples/03_fresh_or_once.py
 
-The demo's sequences and a small network, trained three times: on new sequences in every epoch, on a set that is drawn once, and on
-a small set that is drawn once. After each epoch whygap scores the examples that were just trained on and as many that never are,
-with the same weights: the difference is the memorisation term. Draws fresh_or_once.png into the current folder.
+The demo's sequences and a small network, trained three times: on new sequences in every epoch, on a set that is drawn once,
+and on a small set that is drawn once. After each epoch whygap scores the examples that were just trained on and others that
+never are, with the same weights: the difference is the memorisation term. Draws fresh_or_once.png into the current folder.
 
 The intervals are for what the unseen examples are drawn from, and for these very training examples: with few of them the first
 epochs show, above all, whether the set happens to be an easy or a hard one.
@@ -73,7 +73,9 @@ def draw(meters: dict[str, Meter]) -> alt.HConcatChart:
         line = alt.Chart(rows).mark_line(color=colour, strokeWidth=2).encode(x, y)
         title = alt.Title(name, subtitle=[text.replace("-", "\N{MINUS SIGN}") for text in said], color=colour)
         panels.append(alt.layer(zero, band, line, title=title).properties(width=250, height=230))
-    subtitle = "How much better the network scores on its training examples than on others that it never saw, and 95 % intervals"
+    subtitle = (
+        "How much better the network scores on its training examples than on others that it never saw, and 95 % intervals"
+    )
     title = alt.Title("A network can't memorise examples that it never sees twice", subtitle=subtitle, offset=24)
     return alt.hconcat(*panels, title=title, spacing=36, config=alt.Config(**on_white())).resolve_scale(y="shared")
 

@@ -1,5 +1,7 @@
 """What Keras' `fit` trains on: the stream's batches, each once, also after its look at the first one, and after a stop."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -47,10 +49,8 @@ def fit(loader, epochs, *, first=0, shuffle=False, stop=None):
 
     model.train_step = train_step
     callback = Stop(loader, stop)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         model.fit(loader, epochs=epochs, initial_epoch=first, shuffle=shuffle, verbose=0, callbacks=[callback])
-    except KeyboardInterrupt:
-        pass
     return seen, callback.states
 
 

@@ -1,5 +1,6 @@
 """Two real ranks, in processes of their own that talk to one another: together they train on every example once."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -27,8 +28,6 @@ print(json.dumps(rows))
 
 
 def test_two_ranks_see_every_example_of_an_epoch_once(tmp_path):
-    import hashlib
-
     ranks = [
         subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / "meet"), str(rank)], stdout=subprocess.PIPE, text=True)
         for rank in range(2)

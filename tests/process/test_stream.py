@@ -36,7 +36,9 @@ def bits(batches):
 
 
 @settings(max_examples=40, deadline=None)
-@given(n=st.integers(1, 300), batch=st.integers(1, 400), shuffle=st.booleans(), epoch=st.integers(0, 9), ranks=st.integers(1, 3))
+@given(
+    n=st.integers(1, 300), batch=st.integers(1, 400), shuffle=st.booleans(), epoch=st.integers(0, 9), ranks=st.integers(1, 3)
+)
 def test_an_epoch_delivers_every_example_once(n, batch, shuffle, epoch, ranks):
     if min(n % batch or batch, batch) < ranks:
         return

@@ -83,7 +83,9 @@ def test_importing_whygap_imports_neither_scipy_nor_a_framework_nor_a_plotting_l
 
 
 def test_no_module_outside_the_adapters_and_loaders_imports_a_framework():
-    modules = [module_of(p) for p in sorted((SRC / "whygap").rglob("*.py")) if not FOR_FRAMEWORKS & set(p.relative_to(SRC).parts)]
+    modules = [
+        module_of(p) for p in sorted((SRC / "whygap").rglob("*.py")) if not FOR_FRAMEWORKS & set(p.relative_to(SRC).parts)
+    ]
     assert len(modules) > 20
     assert loaded_by(modules, FRAMEWORKS) == {}
 

@@ -29,7 +29,7 @@ def iterable_dataset(stream: Stream, *, offset: int = 0, epochs: int | None = No
     With one shard the rows come in the stream's order. Workers need a shard each: shard s holds every `n_shards`-th batch from
     the s-th. All rows are there exactly once, whatever reads the shards, and a DataLoader with one worker for each and the
     stream's batch size keeps the order, too, while batches are full. Who has several shards reads one to its end before the
-    next: so only one shard can be endless. Ranks are the stream's own, or those of `datasets.distributed.split_dataset_by_node`.
+    next: so only one shard can be endless. Ranks are the stream's own, or `datasets.distributed.split_dataset_by_node`'s.
 
     Its own `state_dict` counts rows and finds its place by making those before it again; an `offset` costs nothing.
 

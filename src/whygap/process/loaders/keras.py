@@ -21,7 +21,7 @@ from whygap.process.stream import Batch, Stream
 
 
 class KerasLoader(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
-    """The batches of an epoch of a stream, of the next one after each epoch: `model.fit(KerasLoader(stream), shuffle=False)`.
+    """The batches of an epoch of a stream, and after it of the next: `model.fit(KerasLoader(stream), shuffle=False)`.
 
     With Keras' default, `shuffle=True`, the batches of an epoch come in an order that Keras draws: the same examples in the same
     batches. There is no option for workers: with Keras' own some batches of the first epoch come twice and others are left out

@@ -124,8 +124,8 @@ class BatchDataset(IterableDataset[Batch]):
         # Where to begin, and how often that was said. Workers hold a copy of this object: their first epoch is the one that was
         # said when they were started, whatever is said before they get to it; persistent ones find later ones in shared memory.
         self._told = check_offset(stream, offset), 0
-        self._shared = torch.tensor(self._told).share_memory_()
-        self._begun = torch.full((MOST_WORKERS,), -1).share_memory_()  # how often it had been said when each worker last began
+        self._shared = _shared(torch.tensor(self._told))
+        self._begun = _shared(torch.full((MOST_WORKERS,), -1))  # how often it had been said when each worker last began
         self._has_worked = False
         self._resumed: tuple[int, int, bool] | None = None  # offset, its epoch, and whether it is this worker's own
         self._here: tuple[int, int] | None = None  # next batch of this process, and the epoch in hand
@@ -238,8 +238,8 @@ class ExampleDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def __init__(self, process: Process, regime: Regime, *, seed: int = 0, split: str = "train") -> None:
         check_supply(process, regime, split)
         self.process, self.regime, self.seed, self.split = process, regime, seed, split
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # read by persistent workers, too
-        self._asked = torch.zeros((), dtype=torch.int64).share_memory_()  # since then; workers may miss one another's, no more
+        self._epoch = _shared(torch.zeros((), dtype=torch.int64))  # read by persistent workers, too
+        self._asked = _shared(torch.zeros((), dtype=torch.int64))  # since then; workers may miss one another's, no more
 
     def set_epoch(self, epoch: int) -> None:
         """Give the examples of another epoch, from 0, also in workers that are alive."""
@@ -268,6 +268,11 @@ class ExampleDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         if not isinstance(self.regime, Once) and int(self._asked) - n <= 2 * self.regime.n < int(self._asked):
             text = f"the examples of epoch {int(self._epoch)} are asked for a third time: call set_epoch before every epoch"
             warnings.warn(text, WhygapWarning, stacklevel=4)
+
+
+def _shared(tensor: torch.Tensor) -> torch.Tensor:
+    """Move a tensor to where this process's workers will see it change."""
+    return tensor.share_memory_()  # type: ignore[no-untyped-call, no-any-return]  # PyTorch gives it no types
 
 
 def _as_tensors(batch: Batch) -> Batch:
