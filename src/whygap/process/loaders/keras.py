@@ -23,10 +23,10 @@ from whygap.process.stream import Batch, Stream
 class KerasLoader(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
     """The batches of an epoch of a stream, and after it of the next: `model.fit(KerasLoader(stream), shuffle=False)`.
 
-    With Keras' default, `shuffle=True`, the batches of an epoch come in an order that Keras draws: the same examples in the same
-    batches. There is no option for workers: with Keras' own some batches of the first epoch come twice and others are left out
-    (Keras 3.15: the queue isn't emptied after Keras has looked at the first batch to build the model). Instead some batches are
-    drawn ahead in one go.
+    With Keras' default, `shuffle=True`, the batches of an epoch come in an order that Keras draws: the same examples in the
+    same batches. There is no option for workers: with Keras' own, some batches of the first epoch come twice and others are
+    left out (Keras 3.15: the queue isn't emptied after Keras has looked at the first batch to build the model). Instead some
+    batches are drawn ahead in one go.
 
     Keras sets the length of an epoch when `fit` begins. To go on in mid-epoch, finish that epoch by a `fit` of its own:
     `fit(loader, initial_epoch=e, epochs=e + 1)`. An epoch that `fit` left early begins anew in the next `fit`; so does one of a
