@@ -70,9 +70,7 @@ def per_example(loss: PerExample) -> PerExample:
     return loss
 
 
-def losses_at_visit(
-    functions: Functions, seen: Seen, preserve: Callable[[], AbstractContextManager[None]]
-) -> Array | None:
+def losses_at_visit(functions: Functions, seen: Seen, preserve: Callable[[], AbstractContextManager[None]]) -> Array | None:
     """Return the losses by which examples are chosen, (n,), with no more lines than that needs; None where they'd be dear.
 
     A loss of PyTorch draws no random number, so that no random state has to be preserved; and no device is waited for.

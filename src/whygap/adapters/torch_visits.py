@@ -166,7 +166,9 @@ class Onlooker:
             seen: Seen | None = seen_by_default(output, batch, visit.rows)
         else:
             with self._session.preserved():
-                seen = self.pair(visit.batch if visit.is_checked else batch, output, visit.rows, given)
+                seen = self.pair(
+                    *((visit.batch, output, visit.rows, given) if visit.is_checked else (batch, output, visit.rows))
+                )
         if visit.versions != (None if visit.versions is None else versions_of(batch)):
             self._is_altered = True
             if not visit.is_checked:
