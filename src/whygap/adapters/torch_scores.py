@@ -74,6 +74,11 @@ def losses_at_visit(functions: Functions, seen: Seen, preserve: Callable[[], Abs
     """Return the losses by which examples are chosen, (n,), with no more lines than that needs; None where they'd be dear.
 
     A loss of PyTorch draws no random number, so that no random state has to be preserved; and no device is waited for.
+
+    Raises
+    ------
+    InputError
+        As `one_per_example`.
     """
     name, function = next(iter(functions.items()))
     if not isinstance(seen.output, torch.Tensor) or not seen.output.is_cpu:
