@@ -21,6 +21,10 @@ GAIN = 0.5
 """Another estimator must at least halve the variance: where the scores at the visits tell less, a network that memorises makes
 the residuals more skewed than the scores, and little is won for an interval that is worse."""
 
+FIRST_GAIN = 0.6
+"""The same for the second epoch: in the first one weights move most, so that losses at the visits tell less than they ever will
+again, and nothing has been memorised yet."""
+
 GAIN_OF_DRAW = 0.8
 """Examples that are sure to be in the sample must take so much off the variance within batches: the others are fewer for it."""
 
@@ -57,7 +61,7 @@ def choose_method(epochs: Sequence[Mapping[Method, float]]) -> Method:
     """Return the estimator that the epochs so far favour, from what `compare_methods` found in each, oldest first."""
     average = {name: _average([found[name] for found in epochs if name in found]) for name in METHODS}
     best = min(METHODS, key=lambda name: average[name])
-    return best if average[best] < math.log(GAIN) else "plain"
+    return best if average[best] < math.log(GAIN if len(epochs) > 1 else FIRST_GAIN) else "plain"
 
 
 def _average(ratios: Sequence[float]) -> float:

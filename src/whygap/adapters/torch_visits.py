@@ -135,7 +135,7 @@ class Onlooker:
             checked = versions_of(batch) if is_checked else None
             visit = Visit(copied(batch), rows, rows, is_checked=is_checked, is_looked_at=is_looked_at, versions=checked)
             visit.draw = draw
-        elif draw.top and self._forward is default_forward and not self._is_altered:
+        elif draw.top and not self._is_altered:
             visit = Visit(batch, rows, rows, draw=draw, versions=versions_of(batch))
         else:
             index = torch.from_numpy(draw.rows()[0])
