@@ -106,9 +106,14 @@ class TestChoose:
         assert choose_method([{}, {}]) == "plain"
 
     def test_a_gain_below_a_half_is_none(self):
-        assert choose_method([{"regression": 0.51, "difference": 0.6}]) == "plain"
-        assert choose_method([{"regression": 0.49, "difference": 0.6}]) == "regression"
-        assert choose_method([{"regression": 0.49, "difference": 0.2}]) == "difference"
+        for epochs in (2, 3):
+            assert choose_method([{"regression": 0.51, "difference": 0.6}] * epochs) == "plain"
+            assert choose_method([{"regression": 0.49, "difference": 0.6}] * epochs) == "regression"
+            assert choose_method([{"regression": 0.49, "difference": 0.2}] * epochs) == "difference"
+
+    def test_after_a_single_epoch_a_smaller_gain_will_do(self):
+        assert choose_method([{"regression": 0.59, "difference": 0.7}]) == "regression"
+        assert choose_method([{"regression": 0.61, "difference": 0.7}]) == "plain"
 
     def test_of_two_alike_the_better_liked(self):
         assert choose_method([{"difference": 0.1, "regression": 0.1}]) == "regression"
