@@ -117,8 +117,10 @@ class EpochGap(Record, frozen=True):
 
     `sum(term.value for term in terms) + unattributed == gap.value` to floating-point accuracy. The interval of `gap` is what
     another validation set of the same size would give. `gap` is None where a reported score is missing or not finite; `notes`
-    then say why. `spent_s` is the time in seconds that whygap itself took for this epoch and `evaluations` the number of
-    examples that it scored; both are of the epoch as a whole, the same for each of its scores.
+    then say why. `draw_train` is the standard error that the mean training score has for the draw of the training set: no part
+    of the terms, which are for these very examples, but of what they say of others. `spent_s` is the time in seconds that
+    whygap itself took for this epoch and `evaluations` the number of examples that it scored; both are of the epoch as a whole,
+    the same for each of its scores.
     """
 
     epoch: int
@@ -131,6 +133,7 @@ class EpochGap(Record, frozen=True):
     rungs: tuple[Rung, ...] = ()
     not_measured: tuple[NotMeasured, ...] = ()
     notes: tuple[str, ...] = ()
+    draw_train: float | None = None
     spent_s: float = 0.0
     evaluations: int = 0
 
@@ -187,9 +190,10 @@ class Look(Record, frozen=True):
     """One epoch's look at how much better the training examples score than unseen ones.
 
     `estimate` is the term `cause`, with its interval for this epoch alone. `low` and `high` bound it at the level that pays for
-    looking after every epoch: all such intervals of a run hold together with the probability `estimate.level` or more.
-    `overfits` says whether this look shows overfitting: unseen examples score worse, by more than chance gives in any look and
-    by more than a single visit may leave behind.
+    looking after every epoch, and for the draw of the training set, whose examples may be the easier ones by luck: all such
+    intervals of a run hold together with the probability `estimate.level` or more. `overfits` says whether this look shows
+    overfitting: unseen examples score worse, by more than chance gives in any look and by more than a single visit may leave
+    behind.
     """
 
     epoch: int
