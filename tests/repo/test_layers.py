@@ -9,7 +9,7 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "whygap"
 
 ORDER = (
-    "errors", "records", "estimate", "observation", "rungs", "choice", "parts", "ladder", "process", "store_file", "store",
+    "errors", "records", "estimate", "audit", "observation", "rungs", "choice", "parts", "ladder", "process", "store_file", "store",
     "verdict", "report",
     "logs", "adapters", "demo", "cli",
 )  # fmt: skip
@@ -17,6 +17,7 @@ ORDER = (
 
 MAY_IMPORT = {
     "estimate": {"errors", "records", "estimate"},
+    "audit": {"errors", "records", "audit"},
     "process": {"errors", "records", "process"},
     "logs": {"errors", "records", "estimate", "logs"},
 }
