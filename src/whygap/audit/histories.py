@@ -28,13 +28,13 @@ EPOCHS = 32
 class Histories(NamedTuple):
     """The histories of distinct examples, sorted by their hash; a share `2**-halvings` of all is kept.
 
-    Of the `count` presentations of an example, those beyond the first in the same epoch from the same source, be it a worker
+    Of the `times` that an example was presented, those beyond the first in the same epoch from the same source, be it a worker
     or a rank, are `again`; `epochs` has a bit for each epoch in which it was presented. What is left over came in one epoch
     from several sources: `across_sources`.
     """
 
     hashes: Hashes
-    count: Counts
+    times: Counts
     again: Counts
     epochs: Counts
     halvings: int = 0
@@ -63,7 +63,7 @@ class Histories(NamedTuple):
     @property
     def across_sources(self) -> npt.NDArray[np.int64]:
         """Of each example, the presentations in epochs in which another source had presented it too."""
-        return self.count.astype(np.int64) - self.again - self.n_epochs
+        return self.times.astype(np.int64) - self.again - self.n_epochs
 
     def merge(self, other: Histories, *, capacity: int = CAPACITY) -> Histories:
         """Return the histories from two collections, each of which saw other presentations; associative and commutative.
@@ -78,22 +78,22 @@ class Histories(NamedTuple):
         is_new[is_inside] = a.hashes[at[is_inside]] != b.hashes[is_inside]
         hashes = np.insert(a.hashes, at[is_new], b.hashes[is_new])
         known = np.searchsorted(hashes, b.hashes[~is_new])
-        count, again, epochs = (
+        times, again, epochs = (
             np.insert(mine, at[is_new], theirs[is_new])
-            for mine, theirs in ((a.count, b.count), (a.again, b.again), (a.epochs, b.epochs))
+            for mine, theirs in ((a.times, b.times), (a.again, b.again), (a.epochs, b.epochs))
         )
-        count[known] += b.count[~is_new]
+        times[known] += b.times[~is_new]
         again[known] += b.again[~is_new]
         epochs[known] |= b.epochs[~is_new]
-        return Histories(hashes, count, again, epochs, halvings).within(capacity)
+        return Histories(hashes, times, again, epochs, halvings).within(capacity)
 
     def halved(self, halvings: int) -> Histories:
         """Return what is kept after so many halvings of the threshold, or after more where there were more already."""
         if halvings <= self.halvings:
             return self
         n = below(self.hashes, halvings)
-        count, again, epochs = (column[:n].copy() for column in (self.count, self.again, self.epochs))
-        return Histories(self.hashes[:n].copy(), count, again, epochs, halvings)
+        times, again, epochs = (column[:n].copy() for column in (self.times, self.again, self.epochs))
+        return Histories(self.hashes[:n].copy(), times, again, epochs, halvings)
 
     def within(self, capacity: int) -> Histories:
         """Return these histories, or so small a part of them that no more than `capacity` are kept."""

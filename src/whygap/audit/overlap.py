@@ -64,7 +64,7 @@ def find_overlap(train: Histories, valid: Histories, source: Source, *, covered:
     halvings = max(train.halvings, valid.halvings)
     train, valid = train.halved(halvings), valid.halved(halvings)
     is_common = np.isin(valid.hashes, train.hashes, assume_unique=True)
-    n, common = int(valid.count.sum(dtype=np.int64)), int(valid.count[is_common].sum(dtype=np.int64))
+    n, common = int(valid.times.sum(dtype=np.int64)), int(valid.times[is_common].sum(dtype=np.int64))
     is_exact = halvings == 0 and covered == 1.0
     found = common / max(1, n)
     low, high = (found, found) if is_exact else (_bound(common, n, -level), _bound(common, n, level))
@@ -78,9 +78,9 @@ def _by_chance(train: Histories, source: Source) -> tuple[float, float]:
     if source.has_copies:  # what workers copied from each other was drawn once
         repeats: Array = train.again / np.maximum(1, epochs)
     elif source.regime == "once":
-        repeats = (train.count - epochs) / np.maximum(1, epochs)
+        repeats = (train.times - epochs) / np.maximum(1, epochs)
     else:
-        repeats = train.count - 1.0
+        repeats = train.times - 1.0
     n = train.n + float(repeats.sum())
     seen = float((1.0 + repeats)[repeats > 0.0].sum())
     return seen / max(1.0, n), min(1.0, (seen + 4.0 * math.sqrt(seen) + 8.0) / max(1.0, n))

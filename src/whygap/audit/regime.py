@@ -73,7 +73,7 @@ def tell_source(tallied: Tallied, visits: Sequence[int] | None = None) -> Source
         some do far more often than others. "cannot_tell": too little was seen.
     """
     h = tallied.histories
-    n, epochs = int(h.count.sum(dtype=np.int64)), h.n_epochs
+    n, epochs = int(h.times.sum(dtype=np.int64)), h.n_epochs
     within, across_workers = int(h.again.sum(dtype=np.int64)), int(h.across_sources.sum())
     across_epochs = int(epochs.sum()) - h.n
     has_copies = _is_beyond_chance(across_workers, within + across_workers, tallied.n_sources)
@@ -106,7 +106,7 @@ def _regime(
     expected = math.fsum(_repeats(m * share, k) for m in tallied.presentations)
     if expected >= ENOUGH and within <= FEW * expected:
         return "once", estimate_pool_size(h.n, seen, kept=h.kept)
-    pairs = float((h.count.astype(np.float64) * (h.count - 1.0)).sum()) / 2.0
+    pairs = float((h.times.astype(np.float64) * (h.times - 1.0)).sum()) / 2.0
     if_even = n * (n - 1.0) / (2.0 * k)
     if pairs > EVEN * if_even and pairs - if_even > SURELY * math.sqrt(if_even):
         return "uneven", pool

@@ -70,8 +70,8 @@ def judge_repetition(
     distinct = per_example = once = None
     if not is_part:
         distinct = _distinct(source, h.kept)
-        per_example = _ratio(source.n / source.distinct, float(np.std(h.count)), h.n, h.kept)
-        share = float(np.mean(h.count == 1))
+        per_example = _ratio(source.n / source.distinct, float(np.std(h.times)), h.n, h.kept)
+        share = float(np.mean(h.times == 1))
         once = _ratio(share, math.sqrt(share * (1.0 - share)), h.n, h.kept)
     else:
         per_example = _per_pool(source.pool, sum(presented))
@@ -90,7 +90,7 @@ def judge_repetition(
         distinct=distinct,
         per_example=per_example,
         once=once,
-        times=() if is_part else _times(h.count),
+        times=() if is_part else _times(h.times),
         pool=_pool(source),
         at_least=None if math.isfinite(source.pool.high) else source.pool.low,
         n_valid=0 if overlap is None else overlap.looked_at,
