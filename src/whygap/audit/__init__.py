@@ -3,7 +3,7 @@
 NumPy, SciPy and xxhash only; hand it the batches of any framework.
 """
 
-from whygap.audit.contents import hash_examples
+from whygap.audit.contents import hash_example, hash_examples, is_batch
 from whygap.audit.findings import Believed
 from whygap.audit.histories import CAPACITY, EPOCHS, Histories
 from whygap.audit.overlap import Overlap, find_overlap
@@ -27,7 +27,9 @@ __all__ = [
     "are_stale",
     "estimate_pool_size",
     "find_overlap",
+    "hash_example",
     "hash_examples",
+    "is_batch",
     "judge_repetition",
     "tell_source",
 ]

@@ -59,6 +59,43 @@ def hash_examples(batch: Any) -> Hashes:
     return np.fromiter(seeds, dtype=np.uint64, count=lengths.pop())
 
 
+def hash_example(example: Any) -> Hashes:
+    """Return the hash of one example, as it would have in a batch: of shape (1,).
+
+    Raises
+    ------
+    InputError
+        As `hash_examples`.
+    """
+    return hash_examples(_as_batch(example))
+
+
+def is_batch(item: Any) -> bool:
+    """Return whether what a loader gave looks like a batch: every part of it has an axis of examples, of the same length.
+
+    A single array with one axis is taken for an example.
+    """
+    try:
+        columns = list(_columns(item, ""))
+    except InputError:
+        return False
+    if any(rows is None for _, rows in columns) or len({len(rows) for _, rows in columns}) != 1:
+        return False
+    return len(columns) > 1 or not (hasattr(item, "ndim") and item.ndim == 1)
+
+
+def _as_batch(part: Any) -> Any:
+    if isinstance(part, Mapping):
+        return {key: _as_batch(value) for key, value in part.items()}
+    if isinstance(part, (tuple, list)) and not (part and all(isinstance(text, (str, bytes)) for text in part)):
+        return [_as_batch(item) for item in part]
+    if part is None:
+        return None
+    if isinstance(part, (str, bytes, list, tuple)):
+        return [part if isinstance(part, (str, bytes)) else repr(part)]
+    return as_array(part)[None]
+
+
 def _columns(part: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yield what each part of a nest is, in words, and the bytes of its rows; None where it isn't one per example."""
     if isinstance(part, Mapping):
