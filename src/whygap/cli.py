@@ -193,7 +193,7 @@ def audit(
         task = bar.add_task("Epoch 1", total=None)
         epoch_of = dict[str, int]()
 
-        def show(what: str, n: int, batches: int | None) -> None:
+        def show(what: str, batches: int | None) -> None:
             epoch_of[what] = epoch_of.get(what, 0) + 1
             bar.update(task, description=what, completed=epoch_of[what], total=batches)
 

@@ -13,8 +13,8 @@ from whygap.audit import Believed, Tally, Views, hash_example, hash_examples, is
 from whygap.errors import InputError
 from whygap.records import Repetition
 
-Watch = Callable[[str, int, int | None], None]
-"""Called after every batch with what is walked through, the examples so far, and how many batches an epoch has, if known."""
+Watch = Callable[[str, int | None], None]
+"""Called after every batch with what is walked through, and how many batches it has, if known."""
 
 
 class Stamped(NamedTuple):
@@ -168,7 +168,7 @@ def audit_loader(
     clean: Callable[[Any], Any] | None = None,
     believed: Believed | None = None,
     has_examples: bool = False,
-    watch: Watch = lambda what, n, of: None,
+    watch: Watch | None = None,
 ) -> Repetition:
     """Walk through a loader for some epochs and say how often it delivers each example.
 
@@ -201,17 +201,16 @@ def audit_loader(
     for epoch in range(epochs):
         tally.begin_epoch()
         cleaned.begin_epoch()
-        n = 0
         for batch, worker in train.epoch(each):
             is_one = has_examples or not is_batch(batch)
             hashes = _hashed(batch, is_one)
             tally.add(hashes, source=worker)
-            n += hashes.size
             if clean is not None:
                 before = _hashed(clean(batch), is_one)
                 cleaned.add(before, source=worker)
                 unchanged += int(np.count_nonzero(before == hashes)) if before.shape == hashes.shape else 0
-            watch(f"Epoch {epoch + 1} of {epochs}", n, train.n_batches)
+            if watch is not None:
+                watch(f"Epoch {epoch + 1} of {epochs}", train.n_batches)
     tallied = tally.compute()
     if not tallied.n:
         raise InputError("the training loader gave no batch")
@@ -219,13 +218,14 @@ def audit_loader(
     if valid is not None:
         for batch, _ in valid.epoch(each):
             valid_tally.add(_hashed(batch, has_examples or not is_batch(batch)))
-            watch("Validation", 0, valid.n_batches)
+            if watch is not None:
+                watch("Validation", valid.n_batches)
         if not valid_tally.compute().n:
             raise InputError("the validation loader gave no batch")
     return judge_repetition(
         tallied,
         valid_tally.compute() if valid is not None else None,
-        visits=None if train.is_cut else tallied.presentations,
+        is_cut=train.is_cut,
         views=None if clean is None else Views(cleaned.compute(), unchanged / tallied.n),
         believed=believed,
         is_stream=train.is_stream,

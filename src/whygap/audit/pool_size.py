@@ -85,7 +85,7 @@ def estimate_pool_size(
     if distinct == n:
         target = math.log(1.0 - level)
         low = edge if likelihood(edge) >= target else _crossing(lambda k: likelihood(k) - target, edge, LARGEST)
-        return PoolSize(math.inf, max(edge, low * math.exp(-z * wider)) / kept, math.inf)
+        return PoolSize(math.inf, max(edge, low * math.exp(-z * wider) / kept), math.inf)
     found = minimize_scalar(lambda t: -likelihood(math.exp(t)), bounds=(math.log(edge), math.log(LARGEST)), method="bounded")
     best = math.exp(found.x)
     if likelihood(edge) >= likelihood(best):
@@ -94,7 +94,7 @@ def estimate_pool_size(
     low = edge if likelihood(edge) >= target else _crossing(lambda k: likelihood(k) - target, edge, best)
     high = math.inf if likelihood(LARGEST) >= target else _crossing(lambda k: likelihood(k) - target, best, LARGEST)
     down, up = (math.hypot(math.log(bound / best), z * wider) for bound in (low, high))
-    return PoolSize(best / kept, max(edge, best * math.exp(-down)) / kept, best * math.exp(up) / kept)
+    return PoolSize(best / kept, max(edge, best * math.exp(-down) / kept), best * math.exp(up) / kept)
 
 
 def _crossing(function: Callable[[float], float], low: float, high: float) -> float:

@@ -34,6 +34,9 @@ SAME = 0.99
 FEWEST_IN_ORDER = 8
 """Examples by which an order can be told."""
 
+ENDLESS_LEVEL = 0.999
+"""With this probability a set as small as an epoch would have shown an example again, before examples are called fresh."""
+
 FAR_BEYOND = 100
 """Where nobody knows how many examples an epoch has, a set is taken for endless that is so many times what was looked at."""
 
@@ -98,7 +101,8 @@ def _regime(
     h = tallied.histories
     if n == h.n:
         pool = estimate_pool_size(h.n, seen, kept=h.kept)
-        is_endless = pool.low > (max(visits) if visits is not None else FAR_BEYOND * tallied.n)
+        surely = estimate_pool_size(h.n, seen, kept=h.kept, level=ENDLESS_LEVEL)
+        is_endless = surely.low > (max(visits) if visits is not None else FAR_BEYOND * tallied.n)
         return "fresh" if is_endless and sum(m > 0 for m in seen) > 1 else "cannot_tell", pool
     pool = estimate_pool_size(h.n, singles=n, kept=h.kept)
     k = max(float(h.n), pool.value * h.kept)

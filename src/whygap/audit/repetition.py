@@ -28,6 +28,7 @@ def judge_repetition(
     valid: Tallied | None = None,
     *,
     visits: Sequence[int] | None = None,
+    is_cut: bool = False,
     views: Views | None = None,
     believed: Believed | None = None,
     is_stream: bool = False,
@@ -41,7 +42,9 @@ def judge_repetition(
     valid : Tallied, optional
         The validation examples, in one pass.
     visits : sequence of int, optional
-        Presentations in each epoch where more were trained on than looked at; those looked at are then a random part.
+        Presentations in each epoch, where more were trained on than looked at; those looked at are then a random part.
+    is_cut : bool
+        Whether an epoch was left before its end, so that nobody knows how many presentations it would have had.
     views : Views, optional
         The same presentations without augmentation.
     believed : "fresh", "once" or "pool", optional
@@ -65,7 +68,7 @@ def judge_repetition(
     if len(presented) != len(train.presentations) or any(a < b for a, b in zip(presented, train.presentations, strict=True)):
         raise InputError(f"{presented} presentations in the epochs, of which {train.presentations} were looked at")
     is_part = sum(presented) > train.n
-    source = tell_source(train, presented if is_part or visits is not None else None)
+    source = tell_source(train, None if is_cut else presented)
     h = train.histories
     distinct = per_example = once = None
     if not is_part:
