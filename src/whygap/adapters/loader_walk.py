@@ -66,12 +66,6 @@ class Walk:
         self.is_cut = False  # whether an epoch was left for lack of time
 
     @property
-    def is_stream(self) -> bool:
-        """Whether the examples are made as it goes: no stored set stands behind it, as far as can be seen."""
-        dataset = getattr(self._loader, "dataset", self._loader)
-        return not hasattr(dataset, "__getitem__") and not hasattr(dataset, "__len__")
-
-    @property
     def n_batches(self) -> int | None:
         """Batches in an epoch, where the loader knows it."""
         if self._steps is not None:
@@ -228,7 +222,6 @@ def audit_loader(
         is_cut=train.is_cut,
         views=None if clean is None else Views(cleaned.compute(), unchanged / tallied.n),
         believed=believed,
-        is_stream=train.is_stream,
     )
 
 

@@ -34,10 +34,9 @@ def findings_about(
     presented: Sequence[int],
     views: Views | None = None,
     believed: Believed | None = None,
-    is_stream: bool = False,
 ) -> tuple[Finding, ...]:
     """Return what there is to say, the regime first; the parameters are those of `judge_repetition`."""
-    return tuple(_findings(train, source, overlap, presented, views, believed, is_stream))
+    return tuple(_findings(train, source, overlap, presented, views, believed))
 
 
 def _findings(
@@ -47,19 +46,17 @@ def _findings(
     presented: Sequence[int],
     views: Views | None,
     believed: Believed | None,
-    is_stream: bool,
 ) -> Iterator[Finding]:
     yield Finding(name="regime", sentence=_regime(train, source, presented), advice=_of_a_part(train))
     if source.has_copies:
         yield _worker_copies(train, source)
     epochs = sum(m > 0 for m in presented)
     if source.is_same_order:
-        is_unwanted = is_stream and believed not in ("once", "pool")
         yield Finding(
             name="replay",
             sentence=f"{'Both' if epochs == 2 else f'All {epochs}'} epochs began with the same examples in the same order.",
             advice="A stored set that isn't shuffled does so; what should make new examples starts over from the same seed.",
-            is_problem=is_unwanted or believed == "fresh",
+            is_problem=believed == "fresh",
         )
     if believed is not None and source.regime not in (believed, "cannot_tell"):
         said = "" if source.regime == "fresh" else f", and {percent(_repeated(source))} of the presentations showed one again"

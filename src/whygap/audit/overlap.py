@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,18 @@ Array = npt.NDArray[np.floating[Any]]
 SURELY = 1e-4
 """Probability of as many common examples by chance, below which chance doesn't explain them."""
 
+MANY = 0.1
+"""Share of repeats from which on pairs of equal examples no longer grow with the number of pairs."""
+
+SLACK = 2.5
+"""Until then, repeats are fewer than in proportion by at most so many times their share: three quarters of it, and to spare."""
+
 
 class Overlap(NamedTuple):
     """What two splits have in common, as shares of the validation examples.
 
-    `common` of the `looked_at` validation examples are training examples too: `share` of all, from `low` to `high`. Two draws
-    from one source would share `by_chance`, or `by_chance_at_most`.
+    `common` of the `looked_at` validation examples are training examples too: `share` of all, from `low` to `high`. Of two
+    draws from one source so many would be common with the probability `p_chance`, and about the share `by_chance`.
     """
 
     looked_at: int
@@ -31,14 +37,12 @@ class Overlap(NamedTuple):
     low: float
     high: float
     by_chance: float
-    by_chance_at_most: float
+    p_chance: float
 
     @property
     def is_beyond_chance(self) -> bool:
         """Whether two draws from the same source would hardly have as much in common."""
-        if not self.common or self.by_chance_at_most >= 1.0:
-            return False
-        return float(bdtrc(self.common - 1, self.looked_at, self.by_chance_at_most)) < SURELY
+        return self.p_chance < SURELY
 
 
 def find_overlap(train: Histories, valid: Histories, source: Source, *, covered: float = 1.0, level: float = 0.95) -> Overlap:
@@ -68,22 +72,58 @@ def find_overlap(train: Histories, valid: Histories, source: Source, *, covered:
     is_exact = halvings == 0 and covered == 1.0
     found = common / max(1, n)
     low, high = (found, found) if is_exact else (_bound(common, n, -level), _bound(common, n, level))
-    chance, most = _by_chance(train, source)
-    return Overlap(n, common, min(1.0, found / covered), min(1.0, low / covered), min(1.0, high / covered), chance, most)
+    drawn, drawn_valid = _Draws.of_training(train, source), _Draws(valid.n, valid.times - 1.0)
+    is_common_train = np.isin(train.hashes, valid.hashes, assume_unique=True)
+    common_train = float((1.0 + drawn.each)[is_common_train].sum())
+    return Overlap(
+        looked_at=n,
+        common=common,
+        share=min(1.0, found / covered),
+        low=min(1.0, low / covered),
+        high=min(1.0, high / covered),
+        by_chance=drawn.seen_before,
+        p_chance=_p_chance(common, common_train, drawn, drawn_valid),
+    )
 
 
-def _by_chance(train: Histories, source: Source) -> tuple[float, float]:
-    """Return the probability that another draw was seen before, and what it is at most."""
-    epochs = train.n_epochs
-    if source.has_copies:  # what workers copied from each other was drawn once
-        repeats: Array = train.again / np.maximum(1, epochs)
-    elif source.regime == "once":
-        repeats = (train.times - epochs) / np.maximum(1, epochs)
-    else:
-        repeats = train.times - 1.0
-    n = train.n + float(repeats.sum())
-    seen = float((1.0 + repeats)[repeats > 0.0].sum())
-    return seen / max(1.0, n), min(1.0, (seen + 4.0 * math.sqrt(seen) + 8.0) / max(1.0, n))
+class _Draws:
+    """Draws from a source: of `distinct` examples, each of which came so many more times."""
+
+    def __init__(self, distinct: int, repeats: Array) -> None:
+        self.each, self.repeats = repeats, float(repeats.sum())
+        self.n = distinct + self.repeats
+        self.of_several = float((1.0 + repeats)[repeats > 0.0].sum())
+
+    @classmethod
+    def of_training(cls, train: Histories, source: Source) -> Self:
+        epochs = np.maximum(1, train.n_epochs)
+        if source.has_copies:  # what workers copied from each other was drawn once
+            return cls(train.n, train.again / epochs)
+        return cls(train.n, (train.times - epochs) / epochs if source.regime == "once" else train.times - 1.0)
+
+    @property
+    def seen_before(self) -> float:
+        """The probability that the next draw was seen before."""
+        return self.of_several / max(1.0, self.n)
+
+
+def _p_chance(common: int, common_train: float, train: _Draws, valid: _Draws) -> float:
+    """Return a probability of so many common examples, or more, in two draws from one source; no less than it really is.
+
+    While repeats are few, pairs of equal examples are as likely within a split as across the two, and their numbers are in
+    proportion to the pairs that there are. Where they are many, a draw of the smaller split is common with the probability
+    that the next draw of the larger one was seen before.
+    """
+    if not common:
+        return 1.0
+    many = max(train.seen_before, valid.seen_before)
+    if many > MANY:
+        larger, smaller, common = (train, valid, common) if train.n >= valid.n else (valid, train, round(common_train))
+        most = (larger.of_several + 4.0 * math.sqrt(larger.of_several) + 16.0) / larger.n
+        return float(bdtrc(common - 1, round(smaller.n), most)) if most < 1.0 else 1.0
+    across, within = (1.0 + SLACK * many) * train.n * valid.n, (train.n**2 + valid.n**2) / 2.0
+    total = common + math.floor(train.repeats + valid.repeats)
+    return float(bdtrc(common - 1, total, across / (across + within)))
 
 
 def _bound(common: int, n: int, level: float) -> float:

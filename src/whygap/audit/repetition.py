@@ -31,7 +31,6 @@ def judge_repetition(
     is_cut: bool = False,
     views: Views | None = None,
     believed: Believed | None = None,
-    is_stream: bool = False,
 ) -> Repetition:
     """Say how often the training examples were presented, where they come from, and what is wrong with it.
 
@@ -49,8 +48,6 @@ def judge_repetition(
         The same presentations without augmentation.
     believed : "fresh", "once" or "pool", optional
         What the examples are believed to be; anything else is then a problem.
-    is_stream : bool
-        Whether the loader makes its examples as it goes, so that the same ones in every epoch are likely to be a mistake.
 
     Returns
     -------
@@ -99,9 +96,7 @@ def judge_repetition(
         n_valid=0 if overlap is None else overlap.looked_at,
         valid=None if overlap is None else _share(overlap),
         valid_by_chance=None if overlap is None else overlap.by_chance,
-        findings=findings_about(
-            train, source, overlap, presented=presented, views=views, believed=believed, is_stream=is_stream
-        ),
+        findings=findings_about(train, source, overlap, presented=presented, views=views, believed=believed),
     )
 
 
