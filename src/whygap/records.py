@@ -174,7 +174,8 @@ class EpochGap(Record, frozen=True):
     `sum(term.value for term in terms) + unattributed == gap.value` to floating-point accuracy. The interval of `gap` is what
     another validation set of the same size would give. `gap` is None where a reported score is missing or not finite; `notes`
     then say why. `spent_s` is the time in seconds that whygap itself took for this epoch and `evaluations` the number of
-    examples that it scored; both are of the epoch as a whole, the same for each of its scores.
+    examples that it scored; both are of the epoch as a whole, the same for each of its scores. So is `repetition`: how often
+    the training examples were presented up to here, None where that wasn't looked at, or not judged after this epoch.
     """
 
     epoch: int
@@ -189,6 +190,7 @@ class EpochGap(Record, frozen=True):
     notes: tuple[str, ...] = ()
     spent_s: float = 0.0
     evaluations: int = 0
+    repetition: Repetition | None = None
 
     def term(self, cause: Cause) -> Term | None:
         """Return the term of `cause`, or None where it doesn't apply or wasn't measured."""

@@ -81,7 +81,14 @@ def tell_source(tallied: Tallied, visits: Sequence[int] | None = None) -> Source
     across_epochs = int(epochs.sum()) - h.n
     has_copies = _is_beyond_chance(across_workers, within + across_workers, tallied.n_sources)
     seen = [int(np.count_nonzero(h.epochs >> e & 1)) for e in range(len(tallied.presentations))]
-    regime, pool = _regime(tallied, n, seen, within + across_workers, visits)
+    is_same_order = _is_same_order(tallied)
+    regime: Regime
+    if is_same_order and visits is not None and sum(visits) > tallied.n and not has_copies:
+        # an epoch is the set; of one order, the parts looked at aren't drawn independently of each other
+        size = float(max(visits))
+        regime, pool = "once", PoolSize(size, size, size)
+    else:
+        regime, pool = _regime(tallied, n, seen, within + across_workers, visits)
     return Source(
         regime="cannot_tell" if has_copies else regime,
         n=n,
@@ -91,7 +98,7 @@ def tell_source(tallied: Tallied, visits: Sequence[int] | None = None) -> Source
         across_epochs=across_epochs,
         pool=pool,
         has_copies=has_copies,
-        is_same_order=_is_same_order(tallied),
+        is_same_order=is_same_order,
     )
 
 

@@ -87,7 +87,12 @@ class Tally:
         self._presentations.append(0)
         self._head.append([])
 
-    def add(self, hashes: Hashes, *, source: int = 0) -> None:
+    def note_first(self, hashes: Hashes) -> None:
+        """Note what an epoch began with, without counting it: where only some batches are added, the first may not be one."""
+        if not self.is_full:
+            self._head[-1] = [hashes[:HEAD].copy()]
+
+    def add(self, hashes: Hashes, *, source: int = 0, is_first: bool = True) -> None:
         """Count the presentation of some examples, in their order.
 
         Parameters
@@ -96,6 +101,8 @@ class Tally:
             From `hash_examples`.
         source : int
             The worker that delivered them. Workers 0 and 256 count as one.
+        is_first : bool
+            Whether the epoch began with them if they are the first that are added; see `note_first`.
         """
         if not self._presentations:
             self.begin_epoch()
@@ -104,7 +111,7 @@ class Tally:
         self._presentations[-1] += hashes.size
         self._all_sources.add(source)
         head = self._head[-1]
-        if (room := HEAD - sum(map(len, head))) > 0:
+        if is_first and (room := HEAD - sum(map(len, head))) > 0:
             head.append(hashes[:room].copy())
         if self._histories.halvings:
             hashes = hashes[hashes <= largest(self._histories.halvings)]

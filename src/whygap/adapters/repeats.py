@@ -1,0 +1,138 @@
+"""The repetition audit inside a training run: contents of the delivered batches, as many as its part of the budget pays for."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+from whygap.adapters.session import Session
+from whygap.audit import CAPACITY, Tally, hash_examples, judge_repetition
+from whygap.errors import InputError
+from whygap.records import Repetition
+
+PART = 0.1
+"""Of the budget. It pays for an eighth of the batches where an epoch on 60,000 small images takes 0.65 s."""
+
+USUAL = 0.02
+"""Share of the training time of which that is a part, where the budget is a number of examples."""
+
+KEPT = 2**15
+"""Distinct examples that are kept where only a part of the batches is looked at: an epoch's judgement takes a millisecond."""
+
+HASHING = "comparing the contents of batches"
+
+
+class Repeats:
+    """Looks at batches as they are delivered, and at the validation batches, to tell how often examples come again.
+
+    With a share as the budget, the next batch is looked at once the last one's cost has been earned, after a random time, so
+    that positions in the epoch are random and don't depend on what is there. Validation batches are looked at in their order,
+    as many as can be paid for, and in later epochs from there on.
+
+    Parameters
+    ----------
+    session : Session
+        Of which the ledger is charged, and that failures are told to.
+    seed : int
+        Of the positions. It has nothing to do with the user's seeds.
+    """
+
+    def __init__(self, session: Session, *, seed: int) -> None:
+        self._session, self._ledger = session, session.ledger
+        budget = self._ledger.budget
+        self._share = math.inf if budget == "exact" else PART * (budget if isinstance(budget, float) else USUAL)
+        capacity = CAPACITY if self._is_exact else KEPT
+        self._train, self._valid = Tally(capacity), Tally(capacity)
+        self._visits: list[int] = []
+        self._rng = random.Random(f"whygap repeats {seed}")
+        self._is_on = True
+        self._position = 0
+        self._due = 0.0
+        self._began = self._ledger.clock()
+        self._spent_s = self._judging_s = 0.0  # of the run, and the last judgement
+        self._n_valid_seen, self._valid_position, self._is_valid_done = 0, 0, False
+
+    @property
+    def _is_exact(self) -> bool:
+        return math.isinf(self._share)
+
+    def begin_epoch(self) -> None:
+        """Begin another epoch of training."""
+        self._train.begin_epoch()
+        self._is_on = self._is_on and not self._train.is_full
+        self._position = 0
+
+    def see(self, batch: Any, *, workers: int = 0) -> None:
+        """Look at a training batch, if it is its turn; `workers` processes deliver batches in turn."""
+        position = self._position
+        self._position += 1
+        if not self._is_on or (position and self._ledger.clock() < self._due):
+            return
+        began = self._ledger.clock()
+        try:
+            hashes = hash_examples(batch)
+            if not position and not self._is_exact:
+                self._train.note_first(hashes)  # always looked at, for the order; counted as often as any other
+            if position or self._is_exact or began >= self._due:
+                self._train.add(hashes, source=position % workers if workers > 1 else 0, is_first=self._is_exact)
+        except InputError:
+            self._is_on = False  # contents that can't be compared are no fault of the run
+        except Exception as error:
+            self._is_on = False
+            self._session.fail(HASHING, error)
+        now = self._ledger.clock()
+        self._pay(now - began)
+        self._due = now + 2.0 * self._rng.random() * (now - began) / self._share
+
+    def begin_validation(self) -> None:
+        """Begin another pass through the validation examples."""
+        self._valid_position = 0
+
+    def see_valid(self, batch: Any) -> None:
+        """Look at a validation batch, if it wasn't before and can be paid for."""
+        position = self._valid_position
+        self._valid_position += 1
+        if not self._is_on or self._is_valid_done or position < self._n_valid_seen:
+            return
+        began = self._ledger.clock()
+        if self._spent_s > self._share * (began - self._began):
+            return
+        self._n_valid_seen = position + 1
+        try:
+            self._valid.add(hash_examples(batch))
+        except InputError:
+            self._is_valid_done = True
+        except Exception as error:
+            self._is_on = False
+            self._session.fail(HASHING, error)
+        self._pay(self._ledger.clock() - began)
+
+    def end_epoch(self, rows: int) -> Repetition | None:
+        """Return how often examples were presented so far, given the rows of the epoch that has ended.
+
+        None where that can't be told, or is to be told later: after epochs 1, 2, 4, 8 and so on, and whenever it has been
+        saved for.
+        """
+        if self._valid_position and self._n_valid_seen == self._valid_position:
+            self._is_valid_done = True  # a whole pass
+        if not self._is_on:
+            return None
+        self._visits.append(rows)
+        number, began = len(self._visits), self._ledger.clock()
+        saved = self._share * (began - self._began) - self._spent_s
+        if number & (number - 1) and saved < self._judging_s:
+            return None
+        train = self._train.compute()
+        if not train.n:
+            return None
+        # a loop may leave an epoch with a batch in hand that it doesn't train on
+        visits = [max(several) for several in zip(self._visits, train.presentations, strict=True)]
+        found = judge_repetition(train, self._valid.compute(), visits=visits)
+        self._judging_s = self._ledger.clock() - began
+        self._spent_s += self._judging_s  # it is booked with the rest of the epoch's end
+        return found
+
+    def _pay(self, seconds: float) -> None:
+        self._spent_s += seconds
+        self._ledger.spend("rest", seconds)
