@@ -265,9 +265,7 @@ def main() -> None:
         row = coverage(k, samples, singles, 5 * runs)
         figures["coverage"].append(row)
         drawn_as = f"{len(samples)} samples of {samples[0]}" if samples else f"{singles} draws"
-        print(
-            f"k = {k:9,}, {drawn_as:22}: the 95 % interval holds it in {row['held']:.1%}, half-width {row['half_width']:.1%} of k"
-        )
+        print(f"k = {k:9,}, {drawn_as:22}: the 95 % interval holds it in {row['held']:.1%}, half-width {row['half_width']:.1%}")
     for kind in ("fresh", "once"):
         row = memory(kind, 1_000_000 if options.quick else 10_000_000)
         figures["memory"].append(row)

@@ -48,25 +48,32 @@ def test_the_same_set_every_time_is_the_set():
 
 
 def test_large_numbers_lose_no_digits():
-    """With k far larger than the samples, repeats are Poisson of mean n**2 / 2k, and 1 was seen: from 0.058 to 4.4."""
+    """With k far larger than the samples, repeats are Poisson of mean n**2 / 2k, and 1 was seen, give or take a half: 0.0040 to 5.3."""
     n, k = 10_000_000, 5e13
     found = estimate_pool_size(n - 1, singles=n)
     assert found.value == pytest.approx(k, rel=1e-3)
-    assert found.low == pytest.approx(k / 4.4, rel=0.02)
-    assert found.high == pytest.approx(k / 0.0576, rel=0.02)
+    assert found.low == pytest.approx(k / 5.3196, rel=0.01)
+    assert found.high == pytest.approx(k / 0.0039793, rel=0.01)
 
 
 @pytest.mark.parametrize(
-    ("k", "sizes", "singles"),
-    [(1000, (), 60), (1000, (), 1000), (1000, (), 8000), (10**6, (), 5000), (1000, (200, 200), 0), (5000, (300,) * 10, 0)],
+    ("k", "sizes", "singles", "at_most"),
+    [
+        (1000, (), 60, 1.0),  # two repeats or so: counts that small can't be as sure as that and no surer
+        (1000, (), 1000, 0.985),
+        (1000, (), 8000, 0.985),
+        (10**6, (), 5000, 0.99),
+        (1000, (200, 200), 0, 0.985),
+        (5000, (300,) * 10, 0, 0.985),
+    ],
 )
-def test_the_interval_holds_as_often_as_it_says(k, sizes, singles):
+def test_the_interval_holds_as_often_as_it_says(k, sizes, singles, at_most):
     rng, held, draws = np.random.default_rng(0), 0, 400
     for _ in range(draws):
         drawn = [rng.choice(k, m, replace=False) for m in sizes] + [rng.integers(0, k, singles)]
         found = estimate_pool_size(np.unique(np.concatenate(drawn)).size, sizes, singles=singles)
         held += found.low <= k <= found.high
-    assert 0.92 <= held / draws <= 0.985
+    assert 0.93 <= held / draws <= at_most
 
 
 def test_the_interval_holds_where_a_part_was_kept():

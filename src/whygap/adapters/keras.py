@@ -17,7 +17,7 @@ except ImportError as error:
 
 from whygap.adapters.budget import Budget, Ledger, check_budget
 from whygap.adapters.epoch import ROUNDING, Reported, Sampled, ValidSide, VisitLog, build_observation
-from whygap.adapters.keras_batch import Batch, check_split, is_arrays
+from whygap.adapters.keras_batch import Batch, check_split, is_arrays, without_weights
 from whygap.adapters.keras_probe import KerasProbe, State, View, check_backend, preserved_random_state, to_host
 from whygap.adapters.keras_rungs import Held, Scorer, pick_rows, score_rungs
 from whygap.adapters.keras_scores import is_higher_better, known_metrics, rows_of
@@ -169,7 +169,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         )
         self._probe = self._steps = self._watch = None
         self._is_fitting, self._is_valid_known = True, False
-        repeats = self._repeats = Repeats(session, seed=self._seed)
+        repeats = self._repeats = Repeats(session, seed=self._seed, content=without_weights)
         with session.shield("starting to watch"):
             if self._tap is not None:
                 self._tap.remove()
@@ -259,7 +259,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
                 self._watch.see(batches, logs)
             if self._repeats is not None:
                 for batch in batches:
-                    self._repeats.see_valid(batch[:2])
+                    self._repeats.see_valid(batch)
         except Exception as error:
             self._watching().fail("watching the validation", error)
 

@@ -120,7 +120,7 @@ class Steps:
         """Take note of a call that has been made."""
         log, held = self.log, self._wanted
         for batch in batches:
-            self._repeats.see(batch[:2])  # sample weights are no part of an example: validation may have none
+            self._repeats.see(batch)
         try:
             if log is not None and batches:
                 log.rows.append(rows_of(batches[0][0]) if len(batches) == 1 else count_rows(batches))

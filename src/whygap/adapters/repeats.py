@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from typing import Any
 
 from whygap.adapters.session import Session
 from whygap.audit import CAPACITY, Tally, hash_examples, judge_repetition
+from whygap.audit.contents import Hashes
 from whygap.errors import InputError
 from whygap.records import Repetition
 
@@ -36,10 +38,12 @@ class Repeats:
         Of which the ledger is charged, and that failures are told to.
     seed : int
         Of the positions. It has nothing to do with the user's seeds.
+    content : callable, optional
+        `content(batch)` gives what of a batch makes an example; by default all of it.
     """
 
-    def __init__(self, session: Session, *, seed: int) -> None:
-        self._session, self._ledger = session, session.ledger
+    def __init__(self, session: Session, *, seed: int, content: Callable[[Any], Any] | None = None) -> None:
+        self._session, self._ledger, self._content = session, session.ledger, content
         budget = self._ledger.budget
         self._share = math.inf if budget == "exact" else PART * (budget if isinstance(budget, float) else USUAL)
         capacity = CAPACITY if self._is_exact else KEPT
@@ -71,7 +75,7 @@ class Repeats:
             return
         began = self._ledger.clock()
         try:
-            hashes = hash_examples(batch)
+            hashes = self._hashed(batch)
             if not position and not self._is_exact:
                 self._train.note_first(hashes)  # always looked at, for the order; counted as often as any other
             if position or self._is_exact or began >= self._due:
@@ -100,7 +104,7 @@ class Repeats:
             return
         self._n_valid_seen = position + 1
         try:
-            self._valid.add(hash_examples(batch))
+            self._valid.add(self._hashed(batch))
         except InputError:
             self._is_valid_done = True
         except Exception as error:
@@ -132,6 +136,9 @@ class Repeats:
         self._judging_s = self._ledger.clock() - began
         self._spent_s += self._judging_s  # it is booked with the rest of the epoch's end
         return found
+
+    def _hashed(self, batch: Any) -> Hashes:
+        return hash_examples(batch if self._content is None else self._content(batch))
 
     def _pay(self, seconds: float) -> None:
         self._spent_s += seconds

@@ -52,8 +52,9 @@ def estimate_pool_size(
     Returns
     -------
     PoolSize
-        The maximum of the likelihood and the sizes whose likelihood isn't too far below it, by its ratio; without any repeat,
-        the size from which on a repeat was less likely than `level`.
+        The maximum of the likelihood, and the sizes whose likelihood isn't too far below it, by its ratio, with half a distinct
+        example less and more, as counts go in steps; without any repeat, the size from which on one was less likely than
+        `level`.
 
     Raises
     ------
@@ -77,23 +78,30 @@ def estimate_pool_size(
     wider = math.sqrt((1.0 - kept) / distinct)  # relative: which of the examples were looked at is random too
     z = float(ndtri(0.5 + level / 2.0))
 
-    def likelihood(k: float) -> float:
+    def likelihood(k: float, d: float = float(distinct)) -> float:
         alone = math.fsum(_log_share_of_orders(k, m) for m in sizes)  # a single one is always different from itself: 0
-        return (distinct - n) * math.log(k) + _log_share_of_orders(k, distinct) - alone
+        return (d - n) * math.log(k) + _log_share_of_orders(k, d) - alone
+
+    def likeliest(d: float) -> float:
+        edge, top = math.log(d), math.log(LARGEST)
+        found = minimize_scalar(lambda t: -likelihood(math.exp(t), d), bounds=(edge, top), method="bounded")
+        return d if likelihood(d, d) >= likelihood(math.exp(found.x), d) else math.exp(found.x)
 
     edge = float(distinct)
     if distinct == n:
         target = math.log(1.0 - level)
         low = edge if likelihood(edge) >= target else _crossing(lambda k: likelihood(k) - target, edge, LARGEST)
         return PoolSize(math.inf, max(edge, low * math.exp(-z * wider) / kept), math.inf)
-    found = minimize_scalar(lambda t: -likelihood(math.exp(t)), bounds=(math.log(edge), math.log(LARGEST)), method="bounded")
-    best = math.exp(found.x)
-    if likelihood(edge) >= likelihood(best):
-        best = edge
-    target = likelihood(best) - z * z / 2.0
-    low = edge if likelihood(edge) >= target else _crossing(lambda k: likelihood(k) - target, edge, best)
-    high = math.inf if likelihood(LARGEST) >= target else _crossing(lambda k: likelihood(k) - target, best, LARGEST)
-    down, up = (math.hypot(math.log(bound / best), z * wider) for bound in (low, high))
+    best = likeliest(edge)
+    fewer, more = max(edge - 0.5, max(sizes, default=1)), edge + 0.5
+    at_fewer, at_more = likeliest(fewer), likeliest(more)
+    target = likelihood(at_fewer, fewer) - z * z / 2.0
+    is_free = likelihood(fewer, fewer) >= target
+    low = fewer if is_free else _crossing(lambda k: likelihood(k, fewer) - target, fewer, at_fewer)
+    target = likelihood(at_more, more) - z * z / 2.0
+    is_free = likelihood(LARGEST, more) >= target
+    high = math.inf if is_free else _crossing(lambda k: likelihood(k, more) - target, at_more, LARGEST)
+    down, up = (math.hypot(math.log(bound / best), z * wider) for bound in (max(low, edge), max(high, best)))
     return PoolSize(best / kept, max(edge, best * math.exp(-down) / kept), best * math.exp(up) / kept)
 
 
@@ -102,7 +110,7 @@ def _crossing(function: Callable[[float], float], low: float, high: float) -> fl
     return math.exp(brentq(lambda t: function(math.exp(t)), math.log(low), math.log(high), xtol=1e-12))
 
 
-def _log_share_of_orders(k: float, m: int) -> float:
+def _log_share_of_orders(k: float, m: float) -> float:
     """Return the logarithm of k (k - 1) ... (k - m + 1) / k**m, the chance that m draws from k are all different.
 
     Without k**m, which cancels from a likelihood, nothing large is subtracted; by Stirling's series where that holds.
