@@ -19,8 +19,8 @@ PART = 0.1
 USUAL = 0.02
 """Share of the training time of which that is a part, where the budget is a number of examples."""
 
-KEPT = 2**15
-"""Distinct examples that are kept where only a part of the batches is looked at: an epoch's judgement takes a millisecond."""
+KEPT = 2**17
+"""Distinct examples that are kept where the time is limited: a judgement takes 2 ms at 50,000 of them."""
 
 HASHING = "comparing the contents of batches"
 
