@@ -278,7 +278,7 @@ def main() -> None:
         print(
             f"hashing {shape!s:18} {ours[0]:6.2f} GB/s, {ours[1]:6.2f} M/s; blake2b {theirs[0]:.2f} GB/s, {theirs[1]:.2f} M/s"
         )
-    row = figures["share"] = share_of_training(6000 if options.quick else 60_000, 4 if options.quick else 12)
+    row = figures["share"] = share_of_training(6000 if options.quick else 60_000, 4 if options.quick else 8)
     print(
         f"in training: {row['share']:.3%} of the time ({row['epoch_s']:.2f} s an epoch), {row['looked_at']:.1%} looked at: ",
         end="",

@@ -82,7 +82,7 @@ def test_a_clean_view(folder):
     [
         (["--loader", "mydata:broken"], "mydata:broken: ValueError: no data"),
         (["--loader", "mydata:empty"], "the training loader gave no batch"),
-        (["--loader", "mydata:number"], "mydata:number is a int, not a function"),
+        (["--loader", "mydata:number"], "mydata:number is of type int, not a function"),
         (["--loader", "mydata:none"], "mydata has no none"),
         (["--loader", "nowhere:none"], "there is no module nowhere"),
         (["--loader", "unsound:none"], "importing unsound failed: RuntimeError: at import"),

@@ -240,7 +240,7 @@ def _named_function(name: str) -> Callable[..., Any]:
             raise InputError(f"{name}: {module} has no {path}")
         found = getattr(found, part)
     if not callable(found):
-        raise InputError(f"{name} is a {type(found).__name__}, not a function")
+        raise InputError(f"{name} is of type {type(found).__name__}, not a function")
     return cast("Callable[..., Any]", found)
 
 

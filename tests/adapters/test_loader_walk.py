@@ -227,9 +227,9 @@ def fails_later():
     ("factory", "words"),
     [
         (fails, "^train: OSError: disk$"),
-        (fails_later, "^train, after 1 batches: OSError: no such disk$"),
+        (fails_later, "^train, batch 2: OSError: no such disk$"),
         (list, "^the training loader gave no batch$"),
-        (lambda: 3, "^train gives a int, which can't be walked through$"),
+        (lambda: 3, "^train gives something of type int, which can't be walked through$"),
         (lambda: [object()], "Python objects"),
     ],
 )

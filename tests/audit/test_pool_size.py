@@ -48,7 +48,7 @@ def test_the_same_set_every_time_is_the_set():
 
 
 def test_large_numbers_lose_no_digits():
-    """With k far larger than the samples, repeats are Poisson of mean n**2 / 2k, and 1 was seen, give or take a half: 0.0040 to 5.3."""
+    """Repeats are Poisson, of mean n**2 / 2k, and 1 was seen, give or take 1/2: 0.0040 to 5.3."""
     n, k = 10_000_000, 5e13
     found = estimate_pool_size(n - 1, singles=n)
     assert found.value == pytest.approx(k, rel=1e-3)

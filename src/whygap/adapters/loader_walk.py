@@ -119,7 +119,7 @@ class Walk:
             return [loader]  # the arrays themselves: one batch
         elif not isinstance(loader, Iterable):
             if not hasattr(loader, "__getitem__") or not hasattr(loader, "__len__"):
-                raise InputError(f"{self._name} gives a {type(loader).__name__}, which can't be walked through")
+                raise InputError(f"{self._name} gives something of type {type(loader).__name__}, which can't be walked through")
             return _Indexed(loader)
         return loader
 
@@ -135,7 +135,7 @@ class Walk:
         except InputError:
             raise
         except Exception as error:
-            where = self._name if after is None else f"{self._name}, after {after:,} batches"
+            where = self._name if after is None else f"{self._name}, batch {after + 1:,}"
             text = (str(error).strip().splitlines() or [""])[-1]
             raise InputError(f"{where}: {type(error).__name__}: {text}") from error
 
