@@ -205,7 +205,7 @@ def share_of_training(n: int, epochs: int) -> dict[str, Any]:
     return {
         "n": n,
         "epoch_s": trained / epochs,
-        "share": meter._repeats._spent_s / trained,
+        "share": meter._repeats.spent_s / trained,
         "looked_at": found.looked_at / found.presentations,
         "regime": found.regime,
         "pool": None if found.pool is None else [found.pool.value, found.pool.low, found.pool.high],
@@ -283,7 +283,8 @@ def main() -> None:
         f"in training: {row['share']:.3%} of the time ({row['epoch_s']:.2f} s an epoch), {row['looked_at']:.1%} looked at: ",
         end="",
     )
-    print(f"{row['regime']}, {row['pool']}, and {row['valid_looked_at']} validation examples")
+    size = "unknown" if row["pool"] is None else "{:,.0f} [{:,.0f}, {:,.0f}]".format(*row["pool"])
+    print(f"{row['regime']}, size {size}, and {row['valid_looked_at']:,} validation examples")
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1))
 

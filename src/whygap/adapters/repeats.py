@@ -14,7 +14,10 @@ from whygap.errors import InputError
 from whygap.records import Repetition
 
 PART = 0.1
-"""Of the budget. It pays for an eighth of the batches where an epoch on 60,000 small images takes 0.65 s."""
+"""Of the budget."""
+
+TRAIN, VALID, JUDGING = 0.5, 0.2, 0.3
+"""How that part is divided: training batches, validation batches, and saying what they tell."""
 
 USUAL = 0.02
 """Share of the training time of which that is a part, where the budget is a number of examples."""
@@ -45,7 +48,8 @@ class Repeats:
     def __init__(self, session: Session, *, seed: int, content: Callable[[Any], Any] | None = None) -> None:
         self._session, self._ledger, self._content = session, session.ledger, content
         budget = self._ledger.budget
-        self._share = math.inf if budget == "exact" else PART * (budget if isinstance(budget, float) else USUAL)
+        part = math.inf if budget == "exact" else PART * (budget if isinstance(budget, float) else USUAL)
+        self._share, self._share_valid, self._share_judging = TRAIN * part, VALID * part, JUDGING * part
         capacity = CAPACITY if self._is_exact else KEPT
         self._train, self._valid = Tally(capacity), Tally(capacity)
         self._visits: list[int] = []
@@ -54,7 +58,8 @@ class Repeats:
         self._position = 0
         self._due = 0.0
         self._began = self._ledger.clock()
-        self._spent_s = self._judging_s = 0.0  # of the run, and the last judgement
+        self.spent_s = self._valid_s = self._judged_s = 0.0  # in all, and on two of the three
+        self._judgement_s = 0.0  # the last one
         self._n_valid_seen, self._valid_position, self._is_valid_done = 0, 0, False
 
     @property
@@ -100,7 +105,7 @@ class Repeats:
         if not self._is_on or self._is_valid_done or position < self._n_valid_seen:
             return
         began = self._ledger.clock()
-        if self._spent_s > self._share * (began - self._began):
+        if self._valid_s > self._share_valid * (began - self._began):
             return
         self._n_valid_seen = position + 1
         try:
@@ -110,13 +115,15 @@ class Repeats:
         except Exception as error:
             self._is_on = False
             self._session.fail(HASHING, error)
-        self._pay(self._ledger.clock() - began)
+        took = self._ledger.clock() - began
+        self._valid_s += took
+        self._pay(took)
 
     def end_epoch(self, rows: int) -> Repetition | None:
         """Return how often examples were presented so far, given the rows of the epoch that has ended.
 
-        None where that can't be told, or is to be told later: after epochs 1, 2, 4, 8 and so on, and whenever it has been
-        saved for.
+        None where that can't be told, or is to be told later: where the time is limited it is after epochs 2, 4, 8 and so on,
+        and whenever it has been saved for.
         """
         if self._valid_position and self._n_valid_seen == self._valid_position:
             self._is_valid_done = True  # a whole pass
@@ -124,8 +131,8 @@ class Repeats:
             return None
         self._visits.append(rows)
         number, began = len(self._visits), self._ledger.clock()
-        saved = self._share * (began - self._began) - self._spent_s
-        if number & (number - 1) and saved < self._judging_s:
+        saved = self._share_judging * (began - self._began) - self._judged_s
+        if not self._is_exact and (number == 1 or (number & (number - 1) and saved < self._judgement_s)):
             return None
         train = self._train.compute()
         if not train.n:
@@ -133,13 +140,14 @@ class Repeats:
         # a loop may leave an epoch with a batch in hand that it doesn't train on
         visits = [max(several) for several in zip(self._visits, train.presentations, strict=True)]
         found = judge_repetition(train, self._valid.compute(), visits=visits)
-        self._judging_s = self._ledger.clock() - began
-        self._spent_s += self._judging_s  # it is booked with the rest of the epoch's end
+        self._judgement_s = self._ledger.clock() - began  # booked with the rest of the epoch's end
+        self._judged_s += self._judgement_s
+        self.spent_s += self._judgement_s
         return found
 
     def _hashed(self, batch: Any) -> Hashes:
         return hash_examples(batch if self._content is None else self._content(batch))
 
     def _pay(self, seconds: float) -> None:
-        self._spent_s += seconds
+        self.spent_s += seconds
         self._ledger.spend("rest", seconds)
