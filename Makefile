@@ -25,6 +25,7 @@ bench: $(VENV)/.bench  ## The figures of the README and docs, printed: about an 
 	$(BIN)/python benchmarks/demo_exact.py
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/log_recovery.py
 	$(BIN)/python benchmarks/log_overfitting.py
 	$(BIN)/python benchmarks/log_signatures.py

@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import App, CycloptsError, Parameter
 
 from whygap import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
+    from rich.progress import Progress
 
     from whygap.demo import Demo
     from whygap.records import EpochGap, Run, Verdict
@@ -172,6 +175,75 @@ def report(
     return DONE
 
 
+@app.command
+def audit(
+    *,
+    loader: Annotated[str, Parameter(help="MODULE:FACTORY; what the factory returns is walked through as training data.")],
+    valid: Annotated[str | None, Parameter(help="MODULE:FACTORY of the validation data.")] = None,
+    clean: Annotated[str | None, Parameter(help="MODULE:FUNCTION that returns a batch without augmentation.")] = None,
+    expect: Annotated[Literal["fresh", "once", "pool"] | None, Parameter(help="What the examples are meant to be.")] = None,
+    epochs: Annotated[int, Parameter(help="To walk through; at least 2 tell whether examples come again.")] = 2,
+    seconds: Annotated[
+        float, Parameter(help="At most, in all; an epoch that takes longer is told of as far as it got.")
+    ] = 60.0,
+    steps: Annotated[int | None, Parameter(help="Batches in an epoch, of a loader that has no end.")] = None,
+    examples: Annotated[bool, Parameter(negative="", help="The loader gives examples, not batches.")] = False,
+    json: JsonOption = False,
+) -> int:
+    """Say how often a loader really presents each example, and what is wrong with that."""
+    import msgspec
+
+    from whygap.adapters.loader_walk import Walk, audit_loader
+    from whygap.report import print_repetition
+
+    view = None if clean is None else _named_function(clean)
+    walk = Walk(_named_function(loader), loader, steps=steps)
+    other = None if valid is None else Walk(_named_function(valid), valid)
+    with _progress(_console(stderr=True)) as bar:
+        task = bar.add_task("Epoch 1", total=None)
+        epoch_of = dict[str, int]()
+
+        def show(what: str, batches: int | None) -> None:
+            epoch_of[what] = epoch_of.get(what, 0) + 1
+            bar.update(task, description=what, completed=epoch_of[what], total=batches)
+
+        found = audit_loader(
+            walk, other, epochs=epochs, seconds=seconds, clean=view, believed=expect, has_examples=examples, watch=show
+        )
+    if json:
+        print(msgspec.json.encode({"schema": 1, "loader": loader, "repetition": found}).decode())
+    else:
+        print_repetition(_console(), found)
+    return FAILED_CHECK if found.problems else DONE
+
+
+def _named_function(name: str) -> Callable[..., Any]:
+    """Return what is behind MODULE:FUNCTION, looked for in the current folder too."""
+    from importlib import import_module
+
+    from whygap.errors import InputError
+
+    module, _, path = name.partition(":")
+    if not module or not path:
+        raise InputError(f"{name}: name a function as MODULE:FUNCTION, such as data:make_loader")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = import_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{name}: there is no module {error.name} here or among the installed packages") from error
+    except Exception as error:
+        text = (str(error).strip().splitlines() or [""])[-1]
+        raise InputError(f"{name}: importing {module} failed: {type(error).__name__}: {text}") from error
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise InputError(f"{name}: {module} has no {path}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise InputError(f"{name} is of type {type(found).__name__}, not a function")
+    return cast("Callable[..., Any]", found)
+
+
 def _load(name: str, store: Path | None, score: str | None) -> Run:
     from whygap.errors import InputError
     from whygap.store import Store, store_path
@@ -234,10 +306,7 @@ def _check_writable(path: Path) -> None:
 
 
 def _train(trial: Demo, console: Console) -> None:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with _progress(console) as bar:
         task = bar.add_task(f"Epoch 1 of {trial.n_epochs}", total=None)
 
         def show(done: int, total: int) -> None:
@@ -245,6 +314,13 @@ def _train(trial: Demo, console: Console) -> None:
             bar.update(task, completed=done, total=total, description=f"Epoch {epoch} of {trial.n_epochs}")
 
         trial.train(show)
+
+
+def _progress(console: Console) -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _first_middle_last(run: Run, score: str | None = None) -> list[EpochGap]:

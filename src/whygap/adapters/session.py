@@ -23,7 +23,7 @@ from whygap.choice import are_worst_worth_it, choose_method, compare_draws, comp
 from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
 from whygap.ladder import build_epoch_gap
 from whygap.observation import Method, Observation
-from whygap.records import EpochGap, Estimate, Overfitting, Problem, Run, Score, Verdict, is_finite
+from whygap.records import EpochGap, Estimate, Overfitting, Problem, Repetition, Run, Score, Verdict, is_finite
 from whygap.rungs import measure_rungs
 from whygap.store import Store, store_path
 from whygap.verdict import judge
@@ -179,7 +179,9 @@ class Session:
         why = self.run.problems[-1].text if self.run.problems else "the epoch could not be measured"
         return Observation(epoch=epoch, score=Score(), train_reported=train, valid_reported=valid, notes=(why,))
 
-    def end_epoch(self, observations: Sequence[Observation], *, evaluations: int) -> tuple[EpochGap, ...]:
+    def end_epoch(
+        self, observations: Sequence[Observation], *, evaluations: int, repetition: Repetition | None = None
+    ) -> tuple[EpochGap, ...]:
         """Build the gaps of one epoch, put them on disk in one transaction, and return them."""
         gaps: list[EpochGap] = []
         useful: list[int | None] = []
@@ -197,7 +199,8 @@ class Session:
                 why = self.run.problems[-1].text
                 gaps.append(_unexplained(o, why))
         self.ledger.useful = None if None in useful or not useful else max(n for n in useful if n is not None)
-        gaps = [msgspec.structs.replace(g, spent_s=self.ledger.spent_s, evaluations=evaluations) for g in gaps]
+        of_epoch = {"spent_s": self.ledger.spent_s, "evaluations": evaluations, "repetition": repetition}
+        gaps = [msgspec.structs.replace(g, **of_epoch) for g in gaps]
         self.run = msgspec.structs.replace(self.run, epochs=(*self.run.epochs, *gaps))
         if self._path is not None:
             self._unsaved.append(tuple(gaps))

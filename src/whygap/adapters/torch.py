@@ -18,8 +18,9 @@ except ImportError as error:
 
 from whygap.adapters.budget import Budget, Ledger, check_budget
 from whygap.adapters.epoch import ValidSide, VisitLog, build_observation
+from whygap.adapters.repeats import Repeats
 from whygap.adapters.session import Session, StorePath
-from whygap.adapters.torch_batch import Forward, count_rows, default_forward, length_of
+from whygap.adapters.torch_batch import Forward, count_rows, default_forward, length_of, workers_in_turn
 from whygap.adapters.torch_reported import Number, Reduction, Reporting, kept_number, numbers_of
 from whygap.adapters.torch_rungs import Scoring, Weights, clean_view, score_rungs
 from whygap.adapters.torch_scores import PerExample, accuracy, more_scores, per_example
@@ -28,7 +29,7 @@ from whygap.adapters.torch_valid import Split, ValidationWatch, is_told_plain_me
 from whygap.adapters.torch_visits import Onlooker, Visit
 from whygap.errors import InputError
 from whygap.observation import Observation
-from whygap.records import EpochGap, Run, Score, Verdict
+from whygap.records import EpochGap, Repetition, Run, Score, Verdict
 
 B = TypeVar("B")
 
@@ -155,6 +156,9 @@ class Meter:
         )
         self._valid = None if valid is None else Split(reusable(valid, "validation", self._session), "validation", seed=seed)
         self._fresh = None if fresh is None else Split(reusable(fresh, "fresh", self._session), "fresh", seed=seed)
+        self._repeats = Repeats(self._session, seed=seed)
+        if self._valid is not None:
+            self._valid.repeats = self._repeats
         self._onlooker = Onlooker(model, self._forward, self._functions, self._session)
         self._reporting = Reporting(model, reduction, self._session)
         self._number = 0
@@ -189,9 +193,11 @@ class Meter:
         """
         with self._session.shield("starting an epoch", is_light=True):
             self._begin_epoch()
-        clock, session = self._ledger.clock, self._session
+        clock, session, repeats = self._ledger.clock, self._session, self._repeats
+        workers = workers_in_turn(loader)
         try:
             for batch in loader:
+                repeats.see(batch, workers=workers)
                 visit = handle = None
                 began = clock()
                 try:
@@ -235,7 +241,9 @@ class Meter:
             handles = watch.watch([self._model, *others])
         clock = self._ledger.clock
         try:
+            self._repeats.begin_validation()
             for batch in loader:
+                self._repeats.see_valid(batch)
                 began = clock()
                 try:
                     if watch is not None:
@@ -304,8 +312,11 @@ class Meter:
             observations, evaluations = self._measure(self._log, told_train, told_valid)
         if not observations:
             observations = [self._session.unmeasured(self._number, told_train.get("loss"), told_valid.get("loss"))]
+        repetition: Repetition | None = None
+        with self._session.shield("telling how often examples were presented", is_light=True):
+            repetition = self._repeats.end_epoch(sum(self._log.rows) if self._log is not None else 0)
         self._log = self._watch = None
-        return self._session.end_epoch(observations, evaluations=evaluations)[0]
+        return self._session.end_epoch(observations, evaluations=evaluations, repetition=repetition)[0]
 
     def explain(self, score: str | None = None) -> Verdict:
         """Return the verdict on the run so far, by default on its loss."""
@@ -332,6 +343,7 @@ class Meter:
         self._onlooker.modes = {}
         self._n_sampled = 0
         self._session.begin_epoch(self._number)
+        self._repeats.begin_epoch()
         self._is_training = True
 
     def _end_training(self) -> None:

@@ -173,3 +173,10 @@ def length_of(loader: Any) -> int | None:
         return len(loader)
     except TypeError:
         return None
+
+
+def workers_in_turn(loader: Any) -> int:
+    """Return how many processes deliver a loader's batches in turn: the first worker the first, the second the second."""
+    if isinstance(loader, torch.utils.data.DataLoader) and getattr(loader, "in_order", True):
+        return int(loader.num_workers)
+    return 0
