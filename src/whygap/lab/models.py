@@ -1,12 +1,13 @@
 """Networks as pairs of pure functions: `init(key)` gives the parameters, `apply(parameters, x)` the outputs of a batch.
 
-Weights begin as in PyTorch's own layers, uniform on +-1/sqrt(inputs), so that a network here and the same one there start alike.
+Weights begin as in PyTorch's own layers, uniform on +-1/sqrt(inputs): a network here and the same one there start alike.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from whygap.errors import InputError
@@ -44,7 +45,13 @@ def n_parameters(model: Model) -> int:
 
 
 def linear(features: int, outputs: int) -> Model:
-    """Return a linear model of x, flattened to `features` numbers."""
+    """Return a linear model of x, flattened to `features` numbers.
+
+    Raises
+    ------
+    InputError
+        If a width isn't positive.
+    """
     return mlp(features, outputs)
 
 
@@ -70,7 +77,7 @@ def mlp(*widths: int, residual: bool = False) -> Model:
     def init(key: Any) -> Params:
         import jax
 
-        return [dense(k, *pair) for k, pair in zip(jax.random.split(key, last + 1), _pairs(widths), strict=True)]
+        return [dense(k, *pair) for k, pair in zip(jax.random.split(key, last + 1), pairwise(widths), strict=True)]
 
     def apply(params: Params, x: Any) -> Any:
         import jax.numpy as jnp
@@ -140,7 +147,3 @@ def dense(key: Any, n_in: int, n_out: int) -> tuple[Any, Any]:
         jax.random.uniform(keys[0], (n_in, n_out), minval=-reach, maxval=reach),
         jax.random.uniform(keys[1], (n_out,), minval=-reach, maxval=reach),
     )
-
-
-def _pairs(widths: tuple[int, ...]) -> list[tuple[int, int]]:
-    return list(zip(widths[:-1], widths[1:], strict=True))
