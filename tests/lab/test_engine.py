@@ -71,9 +71,9 @@ def test_a_failure_in_another_process_is_the_callers():
 def test_other_processes_have_one_thread_each():
     import loky
 
-    from whygap.lab.engine import ONE_THREAD
+    from whygap.lab.engine import IDLE, ONE_THREAD
 
-    pool = loky.get_reusable_executor(max_workers=2, timeout=60, env=ONE_THREAD, reuse="auto")
+    pool = loky.get_reusable_executor(max_workers=2, timeout=IDLE, env=ONE_THREAD, reuse="auto")
     assert pool.submit(os.getenv, "NPROC").result() == "1"
 
 

@@ -21,6 +21,10 @@ ONE_THREAD = {"NPROC": "1", "PJRT_NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS
 """The environment of a worker. NPROC is how XLA is told the size of its pools; no flag does that."""
 
 
+IDLE = 600
+"""Seconds that a worker without work waits for more, with its programs at hand."""
+
+
 class Job(NamedTuple):
     """One run: a plan and its seeds."""
 
@@ -131,7 +135,7 @@ def _in_processes(groups: Sequence[_Group], workers: int) -> Iterator[tuple[_Gro
     import loky
 
     # loky's workers don't run the caller's script anew, as those of multiprocessing do; they stay for the next call
-    pool = loky.get_reusable_executor(max_workers=workers, timeout=60, env=ONE_THREAD, reuse="auto")
+    pool = loky.get_reusable_executor(max_workers=workers, timeout=IDLE, env=ONE_THREAD, reuse="auto")
     futures = {pool.submit(train_together, group.pickled, group.seeds): group for group in groups}
     try:
         for future in as_completed(futures):
