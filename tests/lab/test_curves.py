@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from whygap.errors import InputError
-from whygap.ladder import build_epoch_gap
 from whygap.lab import Classification, Curves
+from whygap.ladder import build_epoch_gap
 from whygap.observation import Observation, Valid
 
 SCORES = Classification().scores

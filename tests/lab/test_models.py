@@ -9,7 +9,7 @@ import torch
 
 from whygap.errors import InputError
 from whygap.lab import Plan, cnn, from_equinox, from_flax, gru, linear, lstm, mlp, n_parameters, train, transformer
-from whygap.process import MNIST1D, AddingProblem, GaussianMixture, ModularAddition, Once
+from whygap.process import MNIST1D, AddingProblem, GaussianMixture, Once
 
 KEY = jax.random.key(0)
 
@@ -60,7 +60,9 @@ def test_recurrent_networks_are_those_of_pytorch(kind, bidirectional, all_steps)
     found = model.apply((cells, (copy(head.weight), copy(head.bias))), jnp.asarray(x.numpy()))
     assert np.asarray(found) == pytest.approx(expected.detach().numpy(), abs=1e-6)
     shapes = jax.eval_shape(model.init, KEY)
-    assert jax.tree.map(lambda a: a.shape, shapes) == jax.tree.map(lambda a: a.shape, (cells, (copy(head.weight), copy(head.bias))))
+    assert jax.tree.map(lambda a: a.shape, shapes) == jax.tree.map(
+        lambda a: a.shape, (cells, (copy(head.weight), copy(head.bias)))
+    )
 
 
 def test_the_convolutions_are_those_of_pytorch():

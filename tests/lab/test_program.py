@@ -15,7 +15,10 @@ from whygap.process import Fresh, GaussianMixture, LabelNoise, ModularAddition, 
 MIXTURE = GaussianMixture(classes=3, features=6, distance=2.0)
 
 
-def plan_of(regime=Once(130), process=MIXTURE, **changes):
+SET = Once(130)
+
+
+def plan_of(regime=SET, process=MIXTURE, **changes):
     settings = {
         "process": process, "regime": regime, "model": mlp(6, 8, 3), "optimiser": optax.adam(1e-2), "epochs": 4,
         "batch_size": 32, "n_valid": 70, "n_fresh": 50,

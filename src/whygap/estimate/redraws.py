@@ -73,8 +73,7 @@ def estimate_redraws(values: npt.ArrayLike, factors: Sequence[str], *, level: fl
     Notes
     -----
     Source: Ting, Burdick, Graybill, Jeyaratnam and Lu, Confidence intervals on linear combinations of variance components that
-    are unrestricted in sign, Journal of Statistical Computation and Simulation 35 (1990) 135-143, doi
-    10.1080/00949659008811240. How often these intervals hold planted components is counted in tests/estimate/test_redraws.py.
+    are unrestricted in sign, Journal of Statistical Computation and Simulation 35 (1990) 135-143. How often these intervals hold planted components is counted in tests/estimate/test_redraws.py.
 
     Examples
     --------
@@ -98,7 +97,9 @@ def estimate_redraws(values: npt.ArrayLike, factors: Sequence[str], *, level: fl
 
     return Components(
         of={name: combined([(k,)]) for k, name in enumerate(factors)},
-        rest=combined([a for a in squares if len(a) > 1]) if y.ndim > 1 else Estimate(value=0.0, low=0.0, high=0.0, level=level),
+        rest=combined([a for a in squares if len(a) > 1])
+        if y.ndim > 1
+        else Estimate(value=0.0, low=0.0, high=0.0, level=level),
         total=combined(list(squares)),
         mean=float(y.mean()),
     )
@@ -128,12 +129,12 @@ def _df(subset: Subset, shape: tuple[int, ...]) -> int:
 def _weights(subset: Subset, shape: tuple[int, ...]) -> dict[Subset, float]:
     """Return the weights of the mean squares in the variance of one effect."""
     cells = math.prod(n for k, n in enumerate(shape) if k not in subset)
-    return {
-        other: (-1.0) ** (len(other) - len(subset)) / cells for other in _subsets(len(shape)) if set(subset) <= set(other)
-    }
+    return {other: (-1.0) ** (len(other) - len(subset)) / cells for other in _subsets(len(shape)) if set(subset) <= set(other)}
 
 
-def _estimate(weight: Mapping[Subset, float], squares: Mapping[Subset, float], shape: tuple[int, ...], level: float) -> Estimate:
+def _estimate(
+    weight: Mapping[Subset, float], squares: Mapping[Subset, float], shape: tuple[int, ...], level: float
+) -> Estimate:
     """Return a weighted sum of mean squares with its interval, both cut off at zero."""
     plus = [(w * squares[s], _df(s, shape)) for s, w in weight.items() if w > 0.0]
     minus = [(-w * squares[s], _df(s, shape)) for s, w in weight.items() if w < 0.0]
