@@ -25,6 +25,8 @@ bench: $(VENV)/.test  ## The figures of the README and docs, printed: about an h
 	$(BIN)/python benchmarks/demo_exact.py
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/lab.py
+	$(BIN)/python benchmarks/redraws.py
 	$(BIN)/python benchmarks/log_recovery.py
 	$(BIN)/python benchmarks/log_overfitting.py
 	$(BIN)/python benchmarks/log_signatures.py
