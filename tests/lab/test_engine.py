@@ -1,6 +1,7 @@
 """Runs trained together, apart, here and in other processes are the same runs."""
 
 import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from whygap.errors import InputError
+from whygap.errors import InputError, WhygapError
 from whygap.lab import Job, Model, Plan, Seeds, mlp, train, train_all
 from whygap.lab import together as together_module
 from whygap.lab.worker import pickle_plan
@@ -66,6 +67,29 @@ def test_a_failure_in_another_process_is_the_callers():
     broken = replace(PLAN, model=mlp(5, 3))
     with pytest.raises(TypeError, match="shape"):
         train(broken, [0, 1], workers=2)
+
+
+def test_what_a_killed_worker_had_in_hand_is_trained_anew(tmp_path):
+    inner, flag = mlp(6, 8, 3), tmp_path / "killed"
+
+    def init(key):
+        if not flag.exists():
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return inner.init(key)
+
+    there = train(replace(PLAN, model=Model(init, inner.apply)), [0, 1, 2], workers=2)
+    here = train(replace(PLAN, model=inner), [0, 1, 2], workers=1)
+    assert [largest_difference(a, b) for a, b in zip(here, there, strict=True)] == [0.0] * 3
+
+
+def test_workers_that_are_killed_each_time_are_an_error(monkeypatch):
+    from whygap.lab import engine
+
+    monkeypatch.setattr(engine, "LIVES", 1)
+    deadly = Model(lambda key: os.kill(os.getpid(), signal.SIGKILL), mlp(6, 3).apply)
+    with pytest.raises(WhygapError, match="killed 1 times"):
+        train(replace(PLAN, model=deadly), [0, 1], workers=2)
 
 
 def test_other_processes_have_one_thread_each():
