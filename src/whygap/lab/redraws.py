@@ -165,4 +165,4 @@ def as_table(found: dict[str, Redraws], *, look: int = -1, level: float = 0.95) 
 
 def _deviation(variance: Estimate) -> str:
     value, low, high = (max(v, 0.0) ** 0.5 for v in (variance.value, variance.low, variance.high))
-    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+    return f"{value:.2g} [{low:.2g}, {high:.2g}]"
