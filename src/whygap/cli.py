@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,6 +73,23 @@ def demo(
     return code
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LogOptions:
+    """What a log leaves open, and the user may know."""
+
+    train: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, of training.")] = None
+    valid: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, of validation.")] = None
+    epoch: Annotated[str | None, Parameter(help="Of a table: the column with the epochs.")] = None
+    framework: Annotated[str | None, Parameter(help="Of a log: what wrote it, if that can't be seen: keras, ...")] = None
+    which: Annotated[str | None, Parameter(help="Of a log with several runs: the name or number of one.")] = None
+    n_train: Annotated[int | None, Parameter(help="Of a log: training examples, to name a ratio by.")] = None
+    n_valid: Annotated[int | None, Parameter(help="Of a log: validation examples.")] = None
+
+
+OF_NOTHING = LogOptions()
+
+
 @app.command
 def explain(
     run: Annotated[
@@ -84,13 +102,7 @@ def explain(
     *,
     score: Annotated[str | None, Parameter(help="Which score; by default the loss.")] = None,
     output: Annotated[Path | None, Parameter(alias="-o", help="Write a page there, too.")] = None,
-    train: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, of training.")] = None,
-    valid: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, of validation.")] = None,
-    epoch: Annotated[str | None, Parameter(help="Of a table: the column with the epochs.")] = None,
-    framework: Annotated[str | None, Parameter(help="Of a log: what wrote it, if that can't be seen: keras, ...")] = None,
-    which: Annotated[str | None, Parameter(help="Of a log with several runs: the name or number of one.")] = None,
-    n_train: Annotated[int | None, Parameter(help="Of a log: training examples, to name a ratio by.")] = None,
-    n_valid: Annotated[int | None, Parameter(help="Of a log: validation examples.")] = None,
+    log: LogOptions = OF_NOTHING,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -101,11 +113,9 @@ def explain(
     if output is not None:
         _check_writable(output)
     if run == "-" or Path(run).exists():
-        facts = {"n_train": n_train, "n_valid": n_valid}
-        found, verdict, source = _read(run, score, train, valid, epoch, framework, which, facts)
-        is_log = True
+        found, verdict, source, is_log = *_read(run, score, log), run, True
     else:
-        _check_stored(run, (train, valid, epoch, framework, which, n_train, n_valid))
+        _check_stored(run, log)
         found, is_log = _load(run, store, score), False
         verdict, source = judge(found, score=score), found.source
     if output is not None:
@@ -179,7 +189,7 @@ def _load(name: str, store: Path | None, score: str | None) -> Run:
     return run
 
 
-def _check_stored(run: str, for_logs: tuple[object, ...]) -> None:
+def _check_stored(run: str, log: LogOptions) -> None:
     """Say of what can't be a stored run that there is no such file, or no such option."""
     from whygap.errors import InputError
 
@@ -187,32 +197,21 @@ def _check_stored(run: str, for_logs: tuple[object, ...]) -> None:
         raise InputError(f"unknown option: {run}")
     if Path(run).name != run or Path(run).suffix:
         raise InputError(f"{run}: no such file or folder")
-    if any(option is not None for option in for_logs):
+    if log != OF_NOTHING:
         raise InputError(f"{run} is no file: --train, --valid, --epoch, --framework, --which and the like are for logs")
 
 
-def _read(
-    where: str,
-    score: str | None,
-    train: str | None,
-    valid: str | None,
-    epoch: str | None,
-    framework: str | None,
-    which: str | None,
-    facts: dict[str, int | None],
-) -> tuple[Run, Verdict, str]:
+def _read(where: str, score: str | None, log: LogOptions) -> tuple[Run, Verdict]:
     """Read a log and say what it tells of one of its runs."""
-    from dataclasses import replace
-
     from whygap.logs import assign, check_framework, choose_run, explain_log, read_log
 
-    logged, note = choose_run(read_log(where, train=train, valid=valid, epoch=epoch), which)
-    if framework is not None:
-        logged = replace(logged, framework=check_framework(framework))
-    told = {name: float(n) for name, n in facts.items() if n is not None}
+    logged, note = choose_run(read_log(where, train=log.train, valid=log.valid, epoch=log.epoch), log.which)
+    if log.framework is not None:
+        logged = replace(logged, framework=check_framework(log.framework))
+    told = {name: float(n) for name, n in (("n_train", log.n_train), ("n_valid", log.n_valid)) if n is not None}
     logged = replace(logged, facts={**logged.facts, **told}, notes=(*logged.notes, *note))
-    answer = explain_log(assign(logged, train=train, valid=valid), source=where, score=score)
-    return answer.run, answer.verdict, where
+    answer = explain_log(assign(logged, train=log.train, valid=log.valid), source=where, score=score)
+    return answer.run, answer.verdict
 
 
 def _budget(text: str) -> int | str:

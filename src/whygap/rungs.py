@@ -188,7 +188,7 @@ def design_of(v: Visits, s: Sample, method: Method) -> Design:
         position = (ends - v.rows / 2) / ends[-1]
         known = recorded[:, None] if u < 1.5 * FEWEST_FOR_REGRESSION else np.stack([recorded, position], axis=1)
         member_known = _members_at_visit(v, s)
-    return draw_design(v.rows, s.batch, s.unit, first=s.first, known=known, member_known=member_known)
+    return draw_design(v.rows, s.batch, s.unit, first=s.first, known=known, member_known=member_known, is_sure=s.is_sure)
 
 
 def _members_at_visit(v: Visits, s: Sample) -> Array | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from whygap.adapters.budget import Account, Ledger
-from whygap.choice import choose_method, compare_methods, count_useful
+from whygap.choice import are_worst_worth_it, choose_method, compare_draws, compare_methods, count_useful
 from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
 from whygap.ladder import build_epoch_gap
 from whygap.observation import Method, Observation
@@ -85,6 +85,7 @@ class Session:
         self._epoch: int | None = None
         self._has_failed = False  # in this epoch
         self._compared: dict[str, list[Mapping[Method, float]]] = {}
+        self._draws: tuple[float, ...] = ()  # of the first score
 
     @property
     def n_unsaved(self) -> int:
@@ -168,6 +169,11 @@ class Session:
         """Return how sampled rungs of this score are to be estimated: as the epochs before favour, at first `plain`."""
         return choose_method(self._compared.get(score, ()))
 
+    @property
+    def are_worst_sure(self) -> bool:
+        """Whether examples whose loss was high at the visit are to be sure of being sampled: as the epochs before favour."""
+        return are_worst_worth_it(self._draws)
+
     def unmeasured(self, epoch: int, train: float | None, valid: float | None) -> Observation:
         """Return an epoch of which no more is known than the loss that was reported, with the reason."""
         why = self.run.problems[-1].text if self.run.problems else "the epoch could not be measured"
@@ -185,6 +191,8 @@ class Session:
                 compared = self._compared.setdefault(o.score.name, [])
                 if len(compared) < SETTLED or o.epoch % SETTLED == 0:
                     compared.append(compare_methods(o, rungs))
+                    ratio = compare_draws(o, rungs) if o is observations[0] else None
+                    self._draws += () if ratio is None else (ratio,)
             if not gaps or gaps[-1].score != o.score:
                 why = self.run.problems[-1].text
                 gaps.append(_unexplained(o, why))

@@ -349,7 +349,9 @@ class Meter:
         visits = length_of(loader) or self._n_visits
         self._is_whole = self._are_rows_alone is False or has_active(modes_of(self._model), BATCH_NORM)
         plan = self._ledger.plan(rows=rows, visits=visits, is_whole=self._is_whole)
-        log = self._log = self._in_hand = VisitLog(self._number, plan, expected=visits, seed=self._seed)
+        log = self._log = self._in_hand = VisitLog(
+            self._number, plan, expected=visits, seed=self._seed, are_worst_sure=self._session.are_worst_sure
+        )
         self._looks = set(log.rng.sample(range(plan.batches), plan.looks or 0)) if plan.batches is not None else set()
         return log
 
@@ -358,8 +360,8 @@ class Meter:
         n_checks = CHECKS if self._number == 1 else int(log.is_checking)
         order, batches = self._n_sampled, log.plan.batches
         is_looked_at = batches is None or order % batches in self._looks
-        wanted = None if self._is_whole else log.draw_rows(rows)
-        visit = self._onlooker.hold(batch, rows, wanted, is_checked=order < n_checks or is_looked_at, is_looked_at=is_looked_at)
+        draw = None if self._is_whole else log.draw_rows(rows)
+        visit = self._onlooker.hold(batch, rows, draw, is_checked=order < n_checks or is_looked_at, is_looked_at=is_looked_at)
         log.spread.keep(visit)
         self._n_sampled += 1
         return visit, self._onlooker.watch(visit, batch)
@@ -367,16 +369,16 @@ class Meter:
     def _after_step(self, visit: Visit) -> None:
         """Look at a sampled visit again, now that its own step has been taken."""
         seed = self._seed + 1000 * self._number + self._n_sampled - 1
-        if visit.wanted is not None and self._are_rows_alone is None and not self._is_whole:
+        if visit.draw is not None and visit.index is None and self._are_rows_alone is None and not self._is_whole:
             with self._session.shield("comparing examples alone and among others"):
                 self._are_rows_alone = self._onlooker.are_rows_alone(visit, seed)
                 self._is_whole = not self._are_rows_alone
         if visit.is_looked_at:
             with self._session.shield("scoring after a step", account="looks", units=1):
                 self._onlooker.look_after_step(visit, seed)
-        if visit.wanted is not None and not self._is_whole:
+        if visit.draw is not None and visit.index is None and not self._is_whole:
             with self._session.shield("looking after a step", is_light=True, account="visits"):
-                visit.pick(visit.wanted)
+                visit.choose()
 
     # ------------------------------------------------------------------ end of the epoch
 

@@ -1,6 +1,7 @@
-"""Seeded generators of examples: pure functions from (seed, split, epoch, index) to an example."""
+"""Seeded generators of examples, the regimes that choose among these, and the stream in which a training run meets them."""
 
 from whygap.process.adding import AddingProblem
+from whygap.process.check import check_process
 from whygap.process.draws import Draws
 from whygap.process.label_noise import LabelNoise
 from whygap.process.mixture import GaussianMixture
@@ -34,6 +35,7 @@ __all__ = [
     "Stream",
     "TeacherStudent",
     "Truth",
+    "check_process",
     "draw_sequences",
     "process",
 ]
