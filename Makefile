@@ -26,6 +26,8 @@ bench: $(VENV)/.bench  ## The figures of the README and docs, printed: about an 
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/audit.py
+	$(BIN)/python benchmarks/lab.py
+	$(BIN)/python benchmarks/redraws.py
 	$(BIN)/python benchmarks/log_recovery.py
 	$(BIN)/python benchmarks/log_overfitting.py
 	$(BIN)/python benchmarks/log_signatures.py

@@ -11,7 +11,7 @@ SRC = Path(__file__).parents[2] / "src" / "whygap"
 ORDER = (
     "errors", "records", "estimate", "audit", "observation", "rungs", "choice", "parts", "ladder", "process",
     "store_file", "store", "verdict", "report",
-    "logs", "adapters", "demo", "cli",
+    "logs", "adapters", "lab", "demo", "cli",
 )  # fmt: skip
 """From low to high; a room may import itself and what stands before it."""
 

@@ -3,6 +3,7 @@
 from whygap.process.adding import AddingProblem
 from whygap.process.check import check_process
 from whygap.process.draws import Draws
+from whygap.process.label_noise import LabelNoise
 from whygap.process.mixture import GaussianMixture
 from whygap.process.mnist1d import MNIST1D
 from whygap.process.modular import ModularAddition
@@ -21,6 +22,7 @@ __all__ = [
     "Draws",
     "Fresh",
     "GaussianMixture",
+    "LabelNoise",
     "ModularAddition",
     "Once",
     "Pool",
