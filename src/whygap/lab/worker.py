@@ -16,7 +16,7 @@ from whygap.lab.curves import Curves
 from whygap.lab.plan import Plan, Seeds
 from whygap.lab.program import build_training
 from whygap.lab.sets import Examples, Sets, draw_sets
-from whygap.process.process import MadeProcess
+from whygap.process.base import MadeProcess
 
 PROGRAMS = 64
 """Compiled programs that a process holds on to."""

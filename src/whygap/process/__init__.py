@@ -1,6 +1,7 @@
 """Seeded generators of examples, the regimes that choose among these, and the stream in which a training run meets them."""
 
 from whygap.process.adding import AddingProblem
+from whygap.process.base import Process, Truth, process
 from whygap.process.check import check_process
 from whygap.process.draws import Draws
 from whygap.process.label_noise import LabelNoise
@@ -8,7 +9,6 @@ from whygap.process.mixture import GaussianMixture
 from whygap.process.mnist1d import MNIST1D
 from whygap.process.modular import ModularAddition
 from whygap.process.parity import SparseParity
-from whygap.process.process import Process, Truth, process
 from whygap.process.regimes import Fresh, Once, Pool, Regime
 from whygap.process.sequence_regression import SequenceRegression
 from whygap.process.sequences import Sequences, draw_sequences

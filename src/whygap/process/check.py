@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from whygap.process.process import Process
+from whygap.process.base import Process
 
 SPLITS = ("train", "valid", "test")
 SEED, OTHER_SEED = 1, 2

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from whygap.errors import InputError
 from whygap.process.arithmetic import total
+from whygap.process.base import Process
 from whygap.process.draws import Draws
-from whygap.process.process import Process
 
 Array = npt.NDArray[np.float64]
 

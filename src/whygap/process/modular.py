@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from whygap.errors import InputError
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
-from whygap.process.process import Process, Truth
 
 ROUNDS = 8
 """Of the Feistel network; 4 already pass for random where the round functions are."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from whygap.errors import InputError
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
 from whygap.process.mixture import binary_entropy
-from whygap.process.process import Process, Truth
 
 
 @dataclass(frozen=True)

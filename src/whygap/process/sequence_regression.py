@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
-from whygap.process.process import Process, Truth
 
 STEPS, FEATURES = 5, 5
 MEANS = (2.5, 0.5, 0.5)

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from whygap.errors import InputError
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
-from whygap.process.process import Process, Truth
 
 SIZE = 16
 """Pixels along a side."""

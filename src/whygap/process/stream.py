@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from whygap.errors import InputError
-from whygap.process.process import Process
+from whygap.process.base import Process
 from whygap.process.regimes import Fresh, Regime, check_count, in_order
 
 BLOCK = 4096

@@ -11,8 +11,8 @@ import numpy as np
 
 from whygap.errors import InputError
 from whygap.process.arithmetic import product
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
-from whygap.process.process import Process, Truth
 
 UNIT_VARIANCE = 0.5 - 0.5 / math.pi
 """Of max(0, z), z standard normal."""

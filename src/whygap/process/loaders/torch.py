@@ -17,8 +17,8 @@ except ImportError as error:
 import numpy as np
 
 from whygap.errors import InputError, WhygapWarning
+from whygap.process.base import Process
 from whygap.process.loaders.loader import Loader, check_offset, offset_in
-from whygap.process.process import Process
 from whygap.process.regimes import Once, Regime
 from whygap.process.stream import Batch, Stream, check_supply
 
