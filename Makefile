@@ -21,15 +21,22 @@ types: $(VENV)/.lint
 
 check: test lint types  ## Everything that must pass before a change lands
 
-bench: $(VENV)/.test  ## The figures of the README and docs, printed: about an hour on two cores
+bench: $(VENV)/.bench  ## The figures of the README and docs, printed: about an hour on two cores
 	$(BIN)/python benchmarks/demo_exact.py
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/audit.py
+	$(BIN)/python benchmarks/lab.py
+	$(BIN)/python benchmarks/redraws.py
 	$(BIN)/python benchmarks/log_recovery.py
 	$(BIN)/python benchmarks/log_overfitting.py
 	$(BIN)/python benchmarks/log_signatures.py
 	$(BIN)/python benchmarks/logs_speed.py
 	$(BIN)/python benchmarks/logs_files_speed.py
+	$(BIN)/python benchmarks/process.py
+	$(BIN)/python benchmarks/process_accuracy.py
+	$(BIN)/python benchmarks/process_truths.py
+	$(BIN)/python benchmarks/process_same_bytes.py
 
 figures: $(VENV)/.demo  ## The README's picture and numbers, made anew
 	$(BIN)/python benchmarks/readme_figures.py
@@ -53,6 +60,10 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(PIP) torch
 	@$(PIP) --editable '.[test]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.test
+	@$(PIP) --editable '.[bench]'
+	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test
 	@$(PIP) --editable '.[test,lint]'

@@ -1,10 +1,11 @@
-"""How fast consoles are read: megabytes per second of processor time for each format, on one core.
+"""How fast consoles are read: megabytes per second of processor time for each format, on one core; and `whygap explain`.
 
 python benchmarks/logs_speed.py [megabytes]
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -153,10 +154,18 @@ def main() -> None:
             except ValueError:
                 found = "no numbers"
             seconds = time.process_time() - start
+            began = time.perf_counter()
+            command = [str(Path(sys.executable).with_name("whygap")), "explain", str(path), "--json"]
+            code = subprocess.run(command, capture_output=True, check=False).returncode
+            whole = time.perf_counter() - began
             size = path.stat().st_size / 1e6
             memory = f", at most {tracemalloc.get_traced_memory()[1] / 1e6:.0f} MB of memory" if watches_memory else ""
             tracemalloc.stop()
-            print(f"{name:30} {size / seconds:6.1f} MB/s  ({size:.0f} MB in {seconds:.1f} s{memory}): {found}", flush=True)
+            print(
+                f"{name:30} {size / seconds:6.1f} MB/s  ({size:.0f} MB in {seconds:.1f} s{memory}), "
+                f"the whole command {whole:.1f} s with exit code {code}: {found}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from whygap.choice import METHODS, choose_method, compare_methods, count_useful
+from whygap.choice import METHODS, are_worst_worth_it, choose_method, compare_draws, compare_methods, count_useful
 from whygap.observation import Observation, Sample, Valid, Visits
 from whygap.records import Score
 from whygap.rungs import VALIDATION_DRAW, measure_rungs
@@ -106,9 +106,14 @@ class TestChoose:
         assert choose_method([{}, {}]) == "plain"
 
     def test_a_gain_below_a_half_is_none(self):
-        assert choose_method([{"regression": 0.51, "difference": 0.6}]) == "plain"
-        assert choose_method([{"regression": 0.49, "difference": 0.6}]) == "regression"
-        assert choose_method([{"regression": 0.49, "difference": 0.2}]) == "difference"
+        for epochs in (2, 3):
+            assert choose_method([{"regression": 0.51, "difference": 0.6}] * epochs) == "plain"
+            assert choose_method([{"regression": 0.49, "difference": 0.6}] * epochs) == "regression"
+            assert choose_method([{"regression": 0.49, "difference": 0.2}] * epochs) == "difference"
+
+    def test_after_a_single_epoch_a_smaller_gain_will_do(self):
+        assert choose_method([{"regression": 0.59, "difference": 0.7}]) == "regression"
+        assert choose_method([{"regression": 0.61, "difference": 0.7}]) == "plain"
 
     def test_of_two_alike_the_better_liked(self):
         assert choose_method([{"difference": 0.1, "regression": 0.1}]) == "regression"
@@ -211,3 +216,51 @@ def test_a_choice_made_by_earlier_epochs_keeps_the_coverage_that_one_made_on_the
     assert 0.93 <= held["before"] / draws <= 0.97
     assert held["after"] / draws < held["before"] / draws - 0.02
     assert np.mean(stated["after"]) < np.mean(stated["before"])
+
+
+class TestDraws:
+    """Whether half of a batch's sampled examples should be those with the highest loss at the visit."""
+
+    @staticmethod
+    def compare(visited, now, **more):
+        o = observe(visited.mean(axis=1), now, np.arange(0, len(now), 2), visited=visited, **more)
+        return compare_draws(o, measure_rungs(o))
+
+    @pytest.mark.parametrize("method", ["plain", "regression"])
+    @pytest.mark.parametrize("slope", [0.0, 0.8])
+    def test_the_ratio_is_about_that_of_the_variances_of_both_draws(self, method, slope):
+        """Drawn many times from each batch, less what a fit through all explains: near enough to tell what is worth it."""
+        rng = np.random.default_rng(3)
+        visited = rng.lognormal(0.0, 1.0, (400, 32))
+        now = slope * visited + visited * rng.normal(0.0, 0.3, visited.shape)
+        left = now if method == "plain" else now - np.polyfit(visited.ravel(), now.ravel(), 1)[0] * visited
+        order = np.argsort(-visited, axis=1)
+        sorted_left = np.take_along_axis(left, order, axis=1)
+        errors = {"random": [], "worst": []}
+        for _ in range(100):
+            anyone, others = rng.permutation(32)[:8], 4 + rng.permutation(28)[:4]
+            errors["random"].append(left[:, anyone].mean(axis=1) - left.mean(axis=1))
+            worst = (sorted_left[:, :4].sum(axis=1) + 28 * sorted_left[:, others].mean(axis=1)) / 32
+            errors["worst"].append(worst - left.mean(axis=1))
+        true = np.mean(np.square(errors["worst"])) / np.mean(np.square(errors["random"]))
+        assert self.compare(visited, now, method=method, taken=8) == pytest.approx(true, rel=0.5)
+
+    def test_null_visits_that_tell_nothing_make_it_dearer(self):
+        rng = np.random.default_rng(4)
+        visited, now = rng.normal(1.0, 0.1, (200, 32)), rng.normal(1.0, 0.3, (200, 32))
+        assert self.compare(visited, now, taken=8) > 1.3
+        assert not are_worst_worth_it([self.compare(visited, now, taken=8)])
+
+    def test_it_can_not_be_told_of_whole_batches_few_examples_or_without_the_visits(self):
+        rng = np.random.default_rng(5)
+        visited, now = smooth(rng)
+        assert self.compare(visited, now) is None
+        assert self.compare(visited, now, taken=3) is None
+        o = observe(visited.mean(axis=1), now, np.arange(20), taken=8)
+        assert compare_draws(o, measure_rungs(o)) is None
+
+    def test_the_last_epochs_weigh_most(self):
+        assert not are_worst_worth_it([])
+        assert not are_worst_worth_it([1.5])
+        assert are_worst_worth_it([1.5, 0.2])
+        assert not are_worst_worth_it([0.5, 0.5, 1.5, 1.5])

@@ -227,7 +227,7 @@ def started_demo(folder, n_epochs):
                 return process
         time.sleep(0.05)
     process.kill()
-    raise AssertionError("no epoch within two minutes")
+    raise AssertionError(f"no epoch within two minutes: {process.communicate()}")
 
 
 def test_ctrl_c_in_mid_epoch_keeps_and_explains_what_there_is(tmp_path):

@@ -12,17 +12,45 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+SAID = {
+    "01_digits_torch": ("epoch 8", "mode", "eval mode"),
+    "02_digits_keras": ("epoch 8", "mode", "eval mode"),
+    "03_fresh_or_once": ("fresh: 4,000 new examples", "It overfits", "memorisation", "drawn: fresh_or_once.png"),
+}
+
+
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda f: f.stem)
 def test_runs_and_explains(file, tmp_path):
     environment = os.environ | {"WHYGAP_STORE": str(tmp_path / "runs.db"), "PYTHONWARNINGS": "default"}
     done = subprocess.run(
-        [sys.executable, str(file)], capture_output=True, text=True, env=environment, timeout=300, check=False
+        [sys.executable, str(file)], capture_output=True, text=True, env=environment, timeout=300, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    assert "epoch 8" in done.stdout
-    assert "mode" in done.stdout
-    assert "eval mode" in done.stdout
+    for said in SAID[file.stem]:
+        assert said in done.stdout
     assert (tmp_path / "runs.db").exists()
+
+
+def test_only_a_set_that_is_small_and_seen_again_is_memorised():
+    import torch
+
+    example = load("03_fresh_or_once")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        meters = {
+            name: example.train(regime, epochs=20 if regime.n > 200 else 40, store=False)
+            for name, regime in example.REGIMES.items()
+        }
+    finally:
+        torch.set_num_threads(threads)
+    fresh, once, few = ([gap.term("memorisation").estimate for gap in m.run.of("loss")] for m in meters.values())
+    assert sum(e.low <= 0 <= e.high for e in fresh) >= 17, "of 20 intervals of 95 %"
+    assert few[-1].low > 10 * max(abs(e.value) for e in (fresh[-1], once[-1]))
+    assert meters["once: the same 200 every epoch"].explain().overfitting.state == "yes"
+    picture = example.draw(meters).to_dict()
+    assert len(picture["hconcat"]) == 3
+    assert "holds zero in" in str(picture["hconcat"][0])
 
 
 def load(name):

@@ -95,6 +95,12 @@ FAULTS = {
     "a batch of which nothing was scored": ({"sample": sample(unit=np.zeros(4, dtype=int), on_rung={})}, "at least one scored"),
     "more examples than rows": ({"sample": sample(unit=np.array([0, 0, 0, 1, 1, 1]))}, "no more than it has rows"),
     "an example of no batch": ({"sample": sample(unit=np.array([0, 0, 0, 0, 1, 2]))}, "at least one scored"),
+    "sure examples of another number": ({"sample": sample(is_sure=np.ones(5, dtype=bool))}, "is_sure must be 6 truth values"),
+    "sure examples by their index": ({"sample": sample(is_sure=np.arange(6))}, "is_sure must be 6 truth values"),
+    "a batch with nobody for the rest": (
+        {"sample": sample(unit=np.array([0, 0, 1, 1]), is_sure=np.array([True, True, False, True]), on_rung={})},
+        "at least one example must be drawn at random",
+    ),
     "a batch outside its block": ({"sample": sample(first=np.array([0, 0]))}, "block of visits"),
     "a block of another's batch": (
         {"sample": sample(batch=np.array([1, 2]), unit=UNITS, first=np.array([0, 1]))},

@@ -1,4 +1,4 @@
-"""What one epoch teaches about how to measure the next: which estimator to use, and how many examples are worth scoring.
+"""What one epoch teaches about how to measure the next: which examples to score, how many, and which estimator to use.
 
 An estimator that is chosen on the very sample that it is applied to looks more precise than it is. So each epoch compares them
 all, uses the one that the epochs before it favoured, and its intervals are what they say.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from whygap.observation import Array, Method, Observation
 from whygap.rungs import VALIDATION_DRAW, Rungs, design_of, scores_at_visit
 
@@ -18,6 +20,16 @@ METHODS: tuple[Method, ...] = ("regression", "difference")
 GAIN = 0.5
 """Another estimator must at least halve the variance: where the scores at the visits tell less, a network that memorises makes
 the residuals more skewed than the scores, and little is won for an interval that is worse."""
+
+FIRST_GAIN = 0.6
+"""The same for the second epoch: in the first one weights move most, so that losses at the visits tell less than they ever will
+again, and nothing has been memorised yet."""
+
+GAIN_OF_DRAW = 0.8
+"""Examples that are sure to be in the sample must take so much off the variance within batches: the others are fewer for it."""
+
+FEWEST_TO_COMPARE = 4
+"""Examples of each batch from which it is told what they have left unexplained."""
 
 MEMORY = 0.5
 """Weight of the last epoch against all before it."""
@@ -47,13 +59,53 @@ def compare_methods(o: Observation, rungs: Rungs) -> Mapping[Method, float]:
 
 def choose_method(epochs: Sequence[Mapping[Method, float]]) -> Method:
     """Return the estimator that the epochs so far favour, from what `compare_methods` found in each, oldest first."""
-    average: dict[Method, float] = {}
-    for found in epochs:
-        for name, ratio in found.items():
-            old = average.get(name, math.log(ratio))
-            average[name] = (1.0 - MEMORY) * old + MEMORY * math.log(ratio)
-    best = min(METHODS, key=lambda name: average.get(name, 0.0))
-    return best if average.get(best, 0.0) < math.log(GAIN) else "plain"
+    average = {name: _average([found[name] for found in epochs if name in found]) for name in METHODS}
+    best = min(METHODS, key=lambda name: average[name])
+    return best if average[best] < math.log(GAIN if len(epochs) > 1 else FIRST_GAIN) else "plain"
+
+
+def _average(ratios: Sequence[float]) -> float:
+    """Return the average of the ratios' logarithms, the last one weighing most; 0 without any."""
+    average = math.log(ratios[0]) if ratios else 0.0
+    for ratio in ratios:
+        average = (1.0 - MEMORY) * average + MEMORY * math.log(ratio)
+    return average
+
+
+def compare_draws(o: Observation, rungs: Rungs) -> float | None:
+    """Return what the variance within batches would be if half of the examples were those with the highest loss at the visit.
+
+    Relative to that of as many drawn at random; None where that can't be told. It depends on the estimator: what the scores at
+    the visits don't explain is largest where those are high, unless the network has forgotten them.
+    """
+    train = rungs.levels.get("eval_mode")
+    if o.sample is None or rungs.sampling is None or train is None or train.each is None:
+        return None
+    s, design = o.sample, rungs.sampling.design
+    if "visited" not in s.on_rung or s.unit.size < FEWEST_TO_COMPARE * s.batch.size:
+        return None
+    rows, n = float(design.size.mean()), s.unit.size / s.batch.size
+    at_visit = s.on_rung["visited"].mean(axis=0)
+    left = design.unexplained(train.each)
+    share = design.share_of_population
+    order = np.argsort(-at_visit, kind="stable")
+    is_rest = np.empty(order.size, dtype=np.bool_)
+    is_rest[order] = np.cumsum(share[order]) > n / 2 / rows
+    if n >= rows or is_rest.sum() < 2:
+        return None
+    of_all, of_rest = _spread(left, share), _spread(left[is_rest], share[is_rest])
+    at_random = of_all * (1.0 / n - 1.0 / rows)
+    with_worst = of_rest * (1.0 - n / 2 / rows) ** 2 * (2.0 / n - 1.0 / (rows - n / 2))
+    return with_worst / at_random if at_random > 0.0 and with_worst > 0.0 else None
+
+
+def are_worst_worth_it(ratios: Sequence[float]) -> bool:
+    """Return whether the epochs so far favour such a draw, from what `compare_draws` found in each, oldest first."""
+    return _average(ratios) < math.log(GAIN_OF_DRAW)
+
+
+def _spread(x: Array, weight: Array) -> float:
+    return float(np.average((x - np.average(x, weights=weight)) ** 2, weights=weight))
 
 
 def count_useful(o: Observation, rungs: Rungs) -> int | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import App, CycloptsError, Parameter
 
 from whygap import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
+    from rich.progress import Progress
 
     from whygap.demo import Demo
     from whygap.records import EpochGap, Run, Verdict
@@ -72,6 +76,23 @@ def demo(
     return code
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LogOptions:
+    """What a log leaves open, and the user may know."""
+
+    train: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, of training.")] = None
+    valid: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, of validation.")] = None
+    epoch: Annotated[str | None, Parameter(help="Of a table: the column with the epochs.")] = None
+    framework: Annotated[str | None, Parameter(help="Of a log: what wrote it, if that can't be seen: keras, ...")] = None
+    which: Annotated[str | None, Parameter(help="Of a log with several runs: the name or number of one.")] = None
+    n_train: Annotated[int | None, Parameter(help="Of a log: training examples, to name a ratio by.")] = None
+    n_valid: Annotated[int | None, Parameter(help="Of a log: validation examples.")] = None
+
+
+OF_NOTHING = LogOptions()
+
+
 @app.command
 def explain(
     run: Annotated[
@@ -84,13 +105,7 @@ def explain(
     *,
     score: Annotated[str | None, Parameter(help="Which score; by default the loss.")] = None,
     output: Annotated[Path | None, Parameter(alias="-o", help="Write a page there, too.")] = None,
-    train: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, of training.")] = None,
-    valid: Annotated[str | None, Parameter(help="Of a log: the column, or evaluation set, of validation.")] = None,
-    epoch: Annotated[str | None, Parameter(help="Of a table: the column with the epochs.")] = None,
-    framework: Annotated[str | None, Parameter(help="Of a log: what wrote it, if that can't be seen: keras, ...")] = None,
-    which: Annotated[str | None, Parameter(help="Of a log with several runs: the name or number of one.")] = None,
-    n_train: Annotated[int | None, Parameter(help="Of a log: training examples, to name a ratio by.")] = None,
-    n_valid: Annotated[int | None, Parameter(help="Of a log: validation examples.")] = None,
+    log: LogOptions = OF_NOTHING,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -101,11 +116,9 @@ def explain(
     if output is not None:
         _check_writable(output)
     if run == "-" or Path(run).exists():
-        facts = {"n_train": n_train, "n_valid": n_valid}
-        found, verdict, source = _read(run, score, train, valid, epoch, framework, which, facts)
-        is_log = True
+        found, verdict, source, is_log = *_read(run, score, log), run, True
     else:
-        _check_stored(run, (train, valid, epoch, framework, which, n_train, n_valid))
+        _check_stored(run, log)
         found, is_log = _load(run, store, score), False
         verdict, source = judge(found, score=score), found.source
     if output is not None:
@@ -162,6 +175,75 @@ def report(
     return DONE
 
 
+@app.command
+def audit(
+    *,
+    loader: Annotated[str, Parameter(help="MODULE:FACTORY; what the factory returns is walked through as training data.")],
+    valid: Annotated[str | None, Parameter(help="MODULE:FACTORY of the validation data.")] = None,
+    clean: Annotated[str | None, Parameter(help="MODULE:FUNCTION that returns a batch without augmentation.")] = None,
+    expect: Annotated[Literal["fresh", "once", "pool"] | None, Parameter(help="What the examples are meant to be.")] = None,
+    epochs: Annotated[int, Parameter(help="To walk through; at least 2 tell whether examples come again.")] = 2,
+    seconds: Annotated[
+        float, Parameter(help="At most, in all; an epoch that takes longer is told of as far as it got.")
+    ] = 60.0,
+    steps: Annotated[int | None, Parameter(help="Batches in an epoch, of a loader that has no end.")] = None,
+    examples: Annotated[bool, Parameter(negative="", help="The loader gives examples, not batches.")] = False,
+    json: JsonOption = False,
+) -> int:
+    """Say how often a loader really presents each example, and what is wrong with that."""
+    import msgspec
+
+    from whygap.adapters.loader_walk import Walk, audit_loader
+    from whygap.report import print_repetition
+
+    view = None if clean is None else _named_function(clean)
+    walk = Walk(_named_function(loader), loader, steps=steps)
+    other = None if valid is None else Walk(_named_function(valid), valid)
+    with _progress(_console(stderr=True)) as bar:
+        task = bar.add_task("Epoch 1", total=None)
+        epoch_of = dict[str, int]()
+
+        def show(what: str, batches: int | None) -> None:
+            epoch_of[what] = epoch_of.get(what, 0) + 1
+            bar.update(task, description=what, completed=epoch_of[what], total=batches)
+
+        found = audit_loader(
+            walk, other, epochs=epochs, seconds=seconds, clean=view, believed=expect, has_examples=examples, watch=show
+        )
+    if json:
+        print(msgspec.json.encode({"schema": 1, "loader": loader, "repetition": found}).decode())
+    else:
+        print_repetition(_console(), found)
+    return FAILED_CHECK if found.problems else DONE
+
+
+def _named_function(name: str) -> Callable[..., Any]:
+    """Return what is behind MODULE:FUNCTION, looked for in the current folder too."""
+    from importlib import import_module
+
+    from whygap.errors import InputError
+
+    module, _, path = name.partition(":")
+    if not module or not path:
+        raise InputError(f"{name}: name a function as MODULE:FUNCTION, such as data:make_loader")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = import_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{name}: there is no module {error.name} here or among the installed packages") from error
+    except Exception as error:
+        text = (str(error).strip().splitlines() or [""])[-1]
+        raise InputError(f"{name}: importing {module} failed: {type(error).__name__}: {text}") from error
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise InputError(f"{name}: {module} has no {path}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise InputError(f"{name} is of type {type(found).__name__}, not a function")
+    return cast("Callable[..., Any]", found)
+
+
 def _load(name: str, store: Path | None, score: str | None) -> Run:
     from whygap.errors import InputError
     from whygap.store import Store, store_path
@@ -179,7 +261,7 @@ def _load(name: str, store: Path | None, score: str | None) -> Run:
     return run
 
 
-def _check_stored(run: str, for_logs: tuple[object, ...]) -> None:
+def _check_stored(run: str, log: LogOptions) -> None:
     """Say of what can't be a stored run that there is no such file, or no such option."""
     from whygap.errors import InputError
 
@@ -187,32 +269,21 @@ def _check_stored(run: str, for_logs: tuple[object, ...]) -> None:
         raise InputError(f"unknown option: {run}")
     if Path(run).name != run or Path(run).suffix:
         raise InputError(f"{run}: no such file or folder")
-    if any(option is not None for option in for_logs):
+    if log != OF_NOTHING:
         raise InputError(f"{run} is no file: --train, --valid, --epoch, --framework, --which and the like are for logs")
 
 
-def _read(
-    where: str,
-    score: str | None,
-    train: str | None,
-    valid: str | None,
-    epoch: str | None,
-    framework: str | None,
-    which: str | None,
-    facts: dict[str, int | None],
-) -> tuple[Run, Verdict, str]:
+def _read(where: str, score: str | None, log: LogOptions) -> tuple[Run, Verdict]:
     """Read a log and say what it tells of one of its runs."""
-    from dataclasses import replace
-
     from whygap.logs import assign, check_framework, choose_run, explain_log, read_log
 
-    logged, note = choose_run(read_log(where, train=train, valid=valid, epoch=epoch), which)
-    if framework is not None:
-        logged = replace(logged, framework=check_framework(framework))
-    told = {name: float(n) for name, n in facts.items() if n is not None}
+    logged, note = choose_run(read_log(where, train=log.train, valid=log.valid, epoch=log.epoch), log.which)
+    if log.framework is not None:
+        logged = replace(logged, framework=check_framework(log.framework))
+    told = {name: float(n) for name, n in (("n_train", log.n_train), ("n_valid", log.n_valid)) if n is not None}
     logged = replace(logged, facts={**logged.facts, **told}, notes=(*logged.notes, *note))
-    answer = explain_log(assign(logged, train=train, valid=valid), source=where, score=score)
-    return answer.run, answer.verdict, where
+    answer = explain_log(assign(logged, train=log.train, valid=log.valid), source=where, score=score)
+    return answer.run, answer.verdict
 
 
 def _budget(text: str) -> int | str:
@@ -235,10 +306,7 @@ def _check_writable(path: Path) -> None:
 
 
 def _train(trial: Demo, console: Console) -> None:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with _progress(console) as bar:
         task = bar.add_task(f"Epoch 1 of {trial.n_epochs}", total=None)
 
         def show(done: int, total: int) -> None:
@@ -246,6 +314,13 @@ def _train(trial: Demo, console: Console) -> None:
             bar.update(task, completed=done, total=total, description=f"Epoch {epoch} of {trial.n_epochs}")
 
         trial.train(show)
+
+
+def _progress(console: Console) -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _first_middle_last(run: Run, score: str | None = None) -> list[EpochGap]:

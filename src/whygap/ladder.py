@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from whygap.observation import Observation
 from whygap.parts import split_term
 from whygap.records import Cause, EpochGap, NotMeasured, Rung, RungName, Term
-from whygap.rungs import Level, Rungs, measure_rungs
+from whygap.rungs import Level, Rungs, draw_of_training, measure_rungs
 
 LADDER: tuple[tuple[RungName, Cause | None], ...] = (
     ("reported", None),
@@ -75,6 +75,7 @@ def build_epoch_gap(observation: Observation, rungs: Rungs | None = None) -> Epo
         rungs=tuple(measured),
         not_measured=tuple(NotMeasured(cause=c, why=w) for c, w in not_measured.items()),
         notes=(*o.notes, *(rungs.lost[end] for end in ("reported", "valid_reported") if end in rungs.lost)),
+        draw_train=draw_of_training(o, rungs),
         spent_s=o.spent_s,
         evaluations=o.evaluations,
     )

@@ -18,6 +18,7 @@ from whygap.records import Cause, RungName, Score
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Method = Literal["plain", "difference", "regression"]
 
 
@@ -56,7 +57,8 @@ class Sample:
     batch : array of shape (u,)
         Index of every sampled batch among the visits, in order.
     unit : array of shape (n,)
-        For every sampled example, the index of its batch within `batch`. Within a batch they are a simple random sample.
+        For every sampled example, the index of its batch within `batch`. Within a batch they are a simple random sample, or
+        those with the highest losses at the visit and a simple random sample of the rest.
     on_rung : mapping
         From the rung's name to scores of shape (k, n): k repeats of every example, k > 1 only where the evaluation is random.
         "visited" holds the scores at the visit; "after_update" those right after the step on the example's own batch, or
@@ -64,12 +66,15 @@ class Sample:
     first : array of shape (u,), optional
         Where the visits were cut into blocks and one batch was drawn from each: the index of each block's first visit, so that
         `first[0]` is 0. None: the batches are a simple random sample of all visits.
+    is_sure : array of shape (n,), optional
+        Which examples are in the sample for the height of their loss at the visit; None: none of them.
     """
 
     batch: Ints
     unit: Ints
     on_rung: Mapping[RungName, Array]
     first: Ints | None = None
+    is_sure: Bools | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -179,6 +184,11 @@ def _faults_of_sample(s: Sample, v: Visits) -> Iterator[str]:
     counts = np.bincount(s.unit, minlength=s.batch.size)
     if counts.size != s.batch.size or not ((counts > 0) & (counts <= v.rows[s.batch])).all():
         yield "a sampled batch must have at least one scored example, and no more than it has rows"
+    if s.is_sure is not None:
+        if s.is_sure.shape != s.unit.shape or s.is_sure.dtype != np.bool_:
+            yield f"is_sure must be {s.unit.size} truth values, got {s.is_sure.dtype} of shape {s.is_sure.shape}"
+        elif not ((counts == v.rows[s.batch]) | (np.bincount(s.unit[~s.is_sure], minlength=counts.size) > 0)).all():
+            yield "of a sampled batch at least one example must be drawn at random, or all be scored"
     if s.first is not None:
         ends = np.append(s.first[1:], v.rows.size)
         if s.first.shape != s.batch.shape or s.first[0] != 0 or not ((s.first <= s.batch) & (s.batch < ends)).all():

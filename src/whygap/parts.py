@@ -62,7 +62,8 @@ def _split_averaging(term: Estimate, o: Observation, rungs: Rungs) -> tuple[Term
     looked = np.unique(s.unit[is_seen])
     unit = np.searchsorted(looked, s.unit[is_seen])
     whole = looked.size == s.batch.size
-    design = rungs.sampling.design if whole else draw_design(v.rows, s.batch[looked], unit)
+    sure = None if s.is_sure is None else s.is_sure[is_seen]
+    design = rungs.sampling.design if whole else draw_design(v.rows, s.batch[looked], unit, is_sure=sure)
     change = looks[:, is_seen].mean(axis=0) - before[is_seen]
     masks = {k: e for k, e in rungs.levels["end_weights"].errors.items() if k.startswith("random masks")}
     repeats = s.on_rung["end_weights"].shape[0]

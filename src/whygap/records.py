@@ -24,6 +24,8 @@ RungName = Literal[
 ]  # fmt: skip
 OverfittingState = Literal["no", "yes", "cannot_tell"]
 ForecastState = Literal["turn", "no_turn", "turned", "cannot_tell"]
+Regime = Literal["fresh", "once", "pool", "uneven", "cannot_tell"]
+FindingName = Literal["regime", "worker_copies", "replay", "stale_augmentation", "leak", "valid_overlap", "not_expected"]
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
@@ -113,13 +115,70 @@ class NotMeasured(Record, frozen=True):
     why: str
 
 
+class Finding(Record, frozen=True):
+    """One thing that was found out about what was presented: a plain line, and what to do; `is_problem` where it harms."""
+
+    name: FindingName
+    sentence: str
+    advice: str = ""
+    is_problem: bool = False
+
+
+class Repetition(Record, frozen=True):
+    """How often the training examples were presented, told from their contents.
+
+    `looked_at` of the `presentations` in `epochs` epochs were compared. Shares of these that showed an example again, be it
+    within one epoch by the same worker, by another worker, or in another epoch: `within`, `across_workers`, `across_epochs`.
+    `distinct`, `per_example` (presentations of one), `once` (the share of examples presented exactly once) and `times` (pairs
+    of a number of presentations and the share of examples that have it) are None or empty where only a part was looked at.
+
+    `pool` estimates the number of examples behind those presented; where none came again it has no end, and `at_least` is what
+    it exceeds. `valid` is the share of the `n_valid` validation examples that are training examples too, and `valid_by_chance`
+    what would be expected of two draws from the same source.
+    """
+
+    presentations: int
+    looked_at: int
+    epochs: int
+    regime: Regime
+    within: float
+    across_workers: float
+    across_epochs: float
+    is_same_order: bool = False
+    distinct: Estimate | None = None
+    per_example: Estimate | None = None
+    once: Estimate | None = None
+    times: tuple[tuple[int, float], ...] = ()
+    pool: Estimate | None = None
+    at_least: float | None = None
+    n_valid: int = 0
+    valid: Estimate | None = None
+    valid_by_chance: float | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        """The findings that harm, or contradict what was expected."""
+        return tuple(f for f in self.findings if f.is_problem)
+
+    def finding(self, name: FindingName) -> Finding | None:
+        """Return the finding of that name, or None."""
+        return next((f for f in self.findings if f.name == name), None)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{'!' if f.is_problem else '-'} {f.sentence} {f.advice}".rstrip() for f in self.findings)
+
+
 class EpochGap(Record, frozen=True):
     """One epoch of one score: the reported gap, `valid - train`, as a sum of terms.
 
     `sum(term.value for term in terms) + unattributed == gap.value` to floating-point accuracy. The interval of `gap` is what
     another validation set of the same size would give. `gap` is None where a reported score is missing or not finite; `notes`
-    then say why. `spent_s` is the time in seconds that whygap itself took for this epoch and `evaluations` the number of
-    examples that it scored; both are of the epoch as a whole, the same for each of its scores.
+    then say why. `draw_train` is the standard error that the mean training score has for the draw of the training set: no part
+    of the terms, which are for these very examples, but of what they say of others. `spent_s` is the time in seconds that
+    whygap itself took for this epoch and `evaluations` the number of examples that it scored; both are of the epoch as a whole,
+    the same for each of its scores. So is `repetition`: how often the training examples were presented up to here, None where
+    that wasn't looked at, or not judged after this epoch.
     """
 
     epoch: int
@@ -132,8 +191,10 @@ class EpochGap(Record, frozen=True):
     rungs: tuple[Rung, ...] = ()
     not_measured: tuple[NotMeasured, ...] = ()
     notes: tuple[str, ...] = ()
+    draw_train: float | None = None
     spent_s: float = 0.0
     evaluations: int = 0
+    repetition: Repetition | None = None
 
     def term(self, cause: Cause) -> Term | None:
         """Return the term of `cause`, or None where it doesn't apply or wasn't measured."""
@@ -188,9 +249,10 @@ class Look(Record, frozen=True):
     """One epoch's look at how much better the training examples score than unseen ones.
 
     `estimate` is the term `cause`, with its interval for this epoch alone. `low` and `high` bound it at the level that pays for
-    looking after every epoch: all such intervals of a run hold together with the probability `estimate.level` or more.
-    `overfits` says whether this look shows overfitting: unseen examples score worse, by more than chance gives in any look and
-    by more than a single visit may leave behind.
+    looking after every epoch, and for the draw of the training set, whose examples may be the easier ones by luck: all such
+    intervals of a run hold together with the probability `estimate.level` or more. `overfits` says whether this look shows
+    overfitting: unseen examples score worse, by more than chance gives in any look and by more than a single visit may leave
+    behind.
     """
 
     epoch: int

@@ -6,6 +6,7 @@ sampled batches alone: `each`. Around it are errors, each with a source, so that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -188,7 +189,7 @@ def design_of(v: Visits, s: Sample, method: Method) -> Design:
         position = (ends - v.rows / 2) / ends[-1]
         known = recorded[:, None] if u < 1.5 * FEWEST_FOR_REGRESSION else np.stack([recorded, position], axis=1)
         member_known = _members_at_visit(v, s)
-    return draw_design(v.rows, s.batch, s.unit, first=s.first, known=known, member_known=member_known)
+    return draw_design(v.rows, s.batch, s.unit, first=s.first, known=known, member_known=member_known, is_sure=s.is_sure)
 
 
 def _members_at_visit(v: Visits, s: Sample) -> Array | None:
@@ -287,6 +288,22 @@ def _add_scored(rungs: Rungs, o: Observation, v: Visits) -> None:
         if repeats.shape[0] > 1:
             errors[f"random masks ({name})"] = Error(sampling.design.noise(repeats))
         rungs.levels[name] = Level(known + sampling.design.mean(each), each, errors, n=s.unit.size)
+
+
+def draw_of_training(o: Observation, rungs: Rungs) -> float | None:
+    """Return the standard error of the mean training score, by validation's measure, over draws of a training set of that size.
+
+    From the spread of the examples' scores at the end of the epoch. None where those are not known.
+    """
+    if o.sample is None or o.visits is None or rungs.sampling is None:
+        return None
+    repeats = next((o.sample.on_rung[name] for name in reversed(RESCORED) if name in o.sample.on_rung), None)
+    if repeats is None or repeats.shape[1] < 2 or not is_usable(repeats):
+        return None
+    each, weight = repeats.mean(axis=0), rungs.sampling.design.share_of_population
+    each = each - each[0]
+    variance = np.average((each - np.average(each, weights=weight)) ** 2, weights=weight) * each.size / (each.size - 1)
+    return math.sqrt(variance / float(o.visits.rows.sum()))
 
 
 def _add_fresh(rungs: Rungs, o: Observation) -> None:

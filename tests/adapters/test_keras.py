@@ -13,6 +13,7 @@ import whygap.adapters.keras
 import whygap.adapters.keras_probe
 import whygap.adapters.keras_valid
 import whygap.adapters.keras_visits
+import whygap.adapters.repeats
 import whygap.adapters.session
 import whygap.adapters.spread
 from whygap.adapters.keras import GapCallback, undo_running_mean
@@ -413,6 +414,8 @@ PLANTED = [
     (whygap.adapters.keras_probe.KerasProbe, "score", fails),
     (whygap.adapters.keras_probe.KerasProbe, "state", fails),
     (whygap.adapters.epoch.VisitLog, "__init__", fails),
+    (whygap.adapters.repeats, "hash_examples", fails_in_bookkeeping),
+    (whygap.adapters.repeats, "judge_repetition", fails_in_bookkeeping),
     (whygap.adapters.spread.Spread, "wants", fails_in_bookkeeping),
     (whygap.adapters.spread.Spread, "keep", fails_in_bookkeeping),
     (whygap.adapters.session, "build_epoch_gap", fails),

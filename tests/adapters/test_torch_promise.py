@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import whygap.adapters.budget
 import whygap.adapters.epoch
+import whygap.adapters.repeats
 import whygap.adapters.session
 import whygap.adapters.spread
 import whygap.adapters.torch
@@ -198,6 +199,8 @@ PLANTED = [
     (whygap.adapters.torch_valid.ValidationWatch, "side", fails),
     (whygap.adapters.epoch.VisitLog, "__init__", fails_in_bookkeeping),
     (whygap.adapters.epoch.VisitLog, "sample", fails),
+    (whygap.adapters.repeats, "hash_examples", fails_in_bookkeeping),
+    (whygap.adapters.repeats, "judge_repetition", fails_in_bookkeeping),
     (whygap.adapters.spread.Spread, "wants", fails_in_bookkeeping),
     (whygap.adapters.spread.Spread, "keep", fails_in_bookkeeping),
     (whygap.adapters.budget.Ledger, "plan", fails_in_bookkeeping),

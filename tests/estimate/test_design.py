@@ -88,6 +88,22 @@ class TestEverySample:
         assert mean == pytest.approx(flat.mean(), abs=1e-14)
         assert stated == pytest.approx(variance, rel=1e-12)
 
+    @pytest.mark.parametrize(("u", "drawn"), [(2, 1), (2, 2), (3, 2), (4, 2), (4, 1)])
+    def test_members_that_are_sure_and_others_drawn_from_the_rest(self, u, drawn):
+        values = np.array([[9.0, 0.1, 0.4, 0.2], [7.5, 1.0, 0.3, 0.6], [4.0, 0.2, 0.9, 0.0], [12.0, 0.5, 0.8, 0.7]])
+        samples = []
+        for batch in combinations(range(4), u):
+            for chosen in product(*(combinations(range(1, 4), drawn) for _ in batch)):
+                unit, each = members_of(values, batch, [(0, *inside) for inside in chosen])
+                is_sure = np.tile(np.arange(drawn + 1) == 0, u)
+                samples.append((draw_design([4] * 4, batch, unit, is_sure=is_sure), each))
+        mean, variance, stated = over(samples)
+        assert mean == pytest.approx(values.mean(), abs=1e-14)
+        if drawn > 1:
+            assert stated == pytest.approx(variance, rel=1e-12)
+        else:  # nothing tells those drawn from their unit: too large, never too small
+            assert stated >= variance
+
     def test_third_moment_over_all_samples(self):
         """For simple random samples of a large population; what is left of it is the small sample's own."""
         values = np.array([0.0] * 20 + [1.0, 2.0, 6.0])
@@ -338,6 +354,36 @@ def test_coverage_and_gain_of_what_is_known_of_members(blocked):
     assert 0.935 <= covered <= 0.97
     assert 0.93 <= ratio <= 1.1
     assert np.mean(gains) < 0.1
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(("top", "drawn"), [(4, 4), (8, 3), (4, 8)])
+def test_coverage_and_gain_where_those_that_were_worst_at_the_visit_are_sure(top, drawn, known):
+    """What has changed most since is among them; whoever is drawn beside them stands for all others."""
+    spread = {"sure": [], "random": []}
+
+    def draw(rng):
+        at_visit = rng.lognormal(0.0, 1.0, (200, 32))
+        now = 0.8 * at_visit * rng.uniform(0.7, 1.3, (200, 32))
+        first, batch = draw_units(rng, 200, 24, True)
+        order = np.argsort(-at_visit[batch], axis=1)
+        worst, rest = order[:, :top], np.stack([rng.permutation(inside)[:drawn] for inside in order[:, top:]])
+        anyone = np.stack([rng.permutation(32)[: top + drawn] for _ in batch])
+        unit = np.repeat(np.arange(24), top + drawn)
+        designs = {}
+        for kind, chosen in (("sure", np.concatenate([worst, rest], axis=1)), ("random", anyone)):
+            at = batch[:, None], chosen
+            more = {"known": at_visit.mean(axis=1)[:, None], "member_known": at_visit[at].ravel()} if known else {}
+            is_sure = np.tile(np.arange(top + drawn) < top, 24) if kind == "sure" else None
+            designs[kind] = draw_design([32] * 200, batch, unit, first=first, is_sure=is_sure, **more), now[at].ravel()
+            spread[kind].append(designs[kind][0].mean(designs[kind][1]) - now.mean())
+        return *designs["sure"], now.mean()
+
+    covered, ratio = count(draw)
+    assert 0.935 <= covered <= 0.97
+    assert 0.93 <= ratio <= 1.1
+    if known:  # without, most of the error is which batches were drawn
+        assert np.var(spread["sure"]) < 0.7 * np.var(spread["random"])
 
 
 @pytest.mark.parametrize("n_units", [64, 100, 400])

@@ -11,7 +11,9 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src"
 PACKAGES = sorted((SRC / "whygap").rglob("__init__.py"))
-FRAMEWORKS = ("torch", "keras", "jax", "tensorflow", "sklearn", "pandas")
+FRAMEWORKS = ("torch", "keras", "jax", "tensorflow", "datasets", "sklearn", "pandas")
+FOR_FRAMEWORKS = {"adapters", "loaders"}
+"""Folders whose modules import the framework that they are for."""
 
 
 def module_of(path):
@@ -80,8 +82,10 @@ def test_importing_whygap_imports_neither_scipy_nor_a_framework_nor_a_plotting_l
     assert loaded_by(["whygap"], ["scipy", "altair", "rich", *FRAMEWORKS]) == {}
 
 
-def test_no_module_outside_the_adapters_imports_a_framework():
-    modules = [module_of(p) for p in sorted((SRC / "whygap").rglob("*.py")) if "adapters" not in p.parts]
+def test_no_module_outside_the_adapters_and_loaders_imports_a_framework():
+    modules = [
+        module_of(p) for p in sorted((SRC / "whygap").rglob("*.py")) if not FOR_FRAMEWORKS & set(p.relative_to(SRC).parts)
+    ]
     assert len(modules) > 20
     assert loaded_by(modules, FRAMEWORKS) == {}
 

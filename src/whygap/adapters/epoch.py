@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from whygap.adapters.budget import Plan
 from whygap.adapters.spread import Spread
-from whygap.observation import Array, Ints, Method, Observation, Sample, Valid, Visits
+from whygap.observation import Array, Bools, Ints, Method, Observation, Sample, Valid, Visits
 from whygap.records import Cause, RungName, Score
 
 H = TypeVar("H")
@@ -23,6 +23,27 @@ REPEATS = 2
 
 ROUNDING = 1e-4
 """Relative difference up to which two single-precision means of the same scores count as equal."""
+
+
+class Draw(NamedTuple):
+    """Which rows of a sampled batch to hold: `n` of them, of which the `top` ones with the highest loss at the visit are sure.
+
+    `order` are all rows of the batch in random order. A draw of fewer rows, of which no more are sure or drawn at random, takes
+    them from those that this one holds.
+    """
+
+    order: Ints
+    n: int
+    top: int = 0
+
+    def rows(self, loss: Array | None = None) -> tuple[Ints, Bools | None]:
+        """Return the rows to hold and which of them are sure, given the `loss` of all rows; without it none can be."""
+        if not self.top or loss is None:
+            return self.order[: self.n], None
+        is_sure = np.zeros(self.order.size, dtype=np.bool_)
+        is_sure[np.argpartition(loss, -self.top)[-self.top :]] = True
+        rows = np.concatenate([np.flatnonzero(is_sure), self.order[~is_sure[self.order]][: self.n - self.top]])
+        return rows, is_sure[rows]
 
 
 class VisitLog(Generic[H]):
@@ -38,11 +59,14 @@ class VisitLog(Generic[H]):
         Visits that the epoch will have, where known.
     seed : int
         Of the sample.
+    are_worst_sure : bool
+        Whether half of the rows that are held of a batch are to be those with the highest loss at the visit.
     """
 
-    def __init__(self, number: int, plan: Plan, *, expected: int | None, seed: int) -> None:
+    def __init__(self, number: int, plan: Plan, *, expected: int | None, seed: int, are_worst_sure: bool = False) -> None:
         self.number = number
         self.plan = plan
+        self._are_worst_sure = are_worst_sure
         self.rows: list[int] = []
         self.recorded: list[Any] = []
         # The sample must not depend on the user's random state, nor move it.
@@ -56,18 +80,16 @@ class VisitLog(Generic[H]):
         """Whether it is one of epochs 1, 2, 4, 8, ..., in which what was found out of the model before is looked at again."""
         return self.number & (self.number - 1) == 0
 
-    def draw_rows(self, rows: int) -> Ints | None:
-        """Return which of a sampled batch's rows to hold, in random order, so that the first k are a random sample too.
-
-        None where all are held.
-        """
+    def draw_rows(self, rows: int) -> Draw | None:
+        """Return which of a sampled batch's rows to hold; None where all are held."""
         wanted = self.plan.rows
         if wanted is None:
             return None
         if not self._drawn or len(self._drawn[-1]) != rows:  # for many visits at once: amid a training each call is slow
             of_each = np.broadcast_to(np.arange(rows), (self.plan.batches or 1, rows))
             self._drawn = list(self._rows_rng.permuted(of_each, axis=1))
-        return self._drawn.pop()[:wanted]
+        n = min(wanted, rows)
+        return Draw(self._drawn.pop(), n, top=n // 2 if self._are_worst_sure and n < rows else 0)
 
     def drop_last(self) -> None:
         """Forget the last batch: it was taken from the loader and not trained on."""
@@ -90,13 +112,14 @@ class Sampled:
     unit: Ints
     on_rung: dict[RungName, dict[str, Array]] = field(default_factory=dict)
     is_modeless: bool = False
+    is_sure: Bools | None = None
 
     def of(self, name: str) -> Sample:
         """Return the sample of one score."""
         on_rung = {rung: scores[name] for rung, scores in self.on_rung.items() if name in scores}
         if self.is_modeless and "eval_mode" in on_rung:
             on_rung["end_weights"] = on_rung["eval_mode"]
-        return Sample(batch=self.batch, unit=self.unit, on_rung=on_rung, first=self.first)
+        return Sample(batch=self.batch, unit=self.unit, on_rung=on_rung, first=self.first, is_sure=self.is_sure)
 
 
 @dataclass(kw_only=True)

@@ -17,7 +17,7 @@ except ImportError as error:
 
 from whygap.adapters.budget import Budget, Ledger, check_budget
 from whygap.adapters.epoch import ROUNDING, Reported, Sampled, ValidSide, VisitLog, build_observation
-from whygap.adapters.keras_batch import Batch, check_split, is_arrays
+from whygap.adapters.keras_batch import Batch, check_split, is_arrays, without_weights
 from whygap.adapters.keras_probe import KerasProbe, State, View, check_backend, preserved_random_state, to_host
 from whygap.adapters.keras_rungs import Held, Scorer, pick_rows, score_rungs
 from whygap.adapters.keras_scores import is_higher_better, known_metrics, rows_of
@@ -25,10 +25,11 @@ from whygap.adapters.keras_tap import Peek, Tap
 from whygap.adapters.keras_valid import ValidWatch, score_given
 from whygap.adapters.keras_visits import Steps
 from whygap.adapters.keras_weights import Weights, check_weights, state_with
+from whygap.adapters.repeats import Repeats
 from whygap.adapters.session import Session, StorePath
 from whygap.errors import InputError
 from whygap.observation import Array, Ints, Observation
-from whygap.records import Cause, EpochGap, Run, Score, Verdict
+from whygap.records import Cause, EpochGap, Repetition, Run, Score, Verdict
 
 SOME = 1_000
 """Examples that are scored of a split that the user hands in, under a share of the time."""
@@ -114,6 +115,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         self._probe: KerasProbe | None = None
         self._steps: Steps | None = None
         self._watch: ValidWatch | None = None
+        self._repeats: Repeats | None = None
         self._tap: Tap | None = None
         self._test_tap: Tap | None = None
         self._watched: Any = None
@@ -167,6 +169,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         )
         self._probe = self._steps = self._watch = None
         self._is_fitting, self._is_valid_known = True, False
+        repeats = self._repeats = Repeats(session, seed=self._seed, content=without_weights)
         with session.shield("starting to watch"):
             if self._tap is not None:
                 self._tap.remove()
@@ -183,6 +186,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
                 n_planned=None if n_steps is None else -(-n_steps // per_call),
                 per_call=per_call,
                 seed=self._seed,
+                repeats=repeats,
             )
             self._watch = ValidWatch(is_exact=self._budget == "exact", seed=self._seed)
             self._tap = Tap(model, "train_function", before=self._steps.before, after=self._steps.after)
@@ -197,12 +201,16 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
             if self._watch is not None:
                 self._watch.forget()
         session.begin_epoch(epoch + 1)
+        if self._repeats is not None:
+            self._repeats.begin_epoch()
         self._is_training = True
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if not self._is_fitting:
             return
         self._end_training()
+        if self._repeats is not None:
+            self._repeats.begin_validation()
         if self._valid is None and self._watch is not None:
             with self._watching().shield("watching the validation", is_light=True):
                 self._watch.forget()
@@ -221,7 +229,12 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
             observations, evaluations = self._measure(session, told)
         if not observations:
             observations = [session.unmeasured(epoch + 1, _number(told.get("loss")), _number(told.get("val_loss")))]
-        gaps = session.end_epoch(observations, evaluations=evaluations)
+        repetition: Repetition | None = None
+        with session.shield("telling how often examples were presented", is_light=True):
+            if self._repeats is not None:
+                log = None if self._steps is None else self._steps.log
+                repetition = self._repeats.end_epoch(0 if log is None else sum(log.rows))
+        gaps = session.end_epoch(observations, evaluations=evaluations, repetition=repetition)
         if self._verbose >= 2:
             print(gaps[0])
 
@@ -244,6 +257,9 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         try:
             if self._watch is not None:
                 self._watch.see(batches, logs)
+            if self._repeats is not None:
+                for batch in batches:
+                    self._repeats.see_valid(batch)
         except Exception as error:
             self._watching().fail("watching the validation", error)
 

@@ -25,6 +25,11 @@ class Cut(NamedTuple):
     n_rows: int
 
 
+def without_weights(batch: Batch) -> Batch:
+    """Return inputs and targets: sample weights are no part of an example, and validation may have none."""
+    return batch[:2]
+
+
 def count_rows(batches: Iterable[Batch]) -> int:
     """Return the examples of several batches."""
     return sum(rows_of(batch[0]) for batch in batches)

@@ -15,6 +15,7 @@ from whygap.adapters.keras_probe import TRAIN, KerasProbe, Pending, State, to_ho
 from whygap.adapters.keras_rungs import Held
 from whygap.adapters.keras_scores import rows_of
 from whygap.adapters.keras_tap import Peek
+from whygap.adapters.repeats import Repeats
 from whygap.adapters.session import Session
 
 SEEING = "seeing a batch"
@@ -42,12 +43,22 @@ class Steps:
         Steps in a call: `steps_per_execution`.
     seed : int
         Of the sample.
+    repeats : Repeats
+        Shown every batch, to tell how often examples come again.
     """
 
     def __init__(
-        self, session: Session, probe: KerasProbe, names: tuple[str, ...], *, n_planned: int | None, per_call: int, seed: int
+        self,
+        session: Session,
+        probe: KerasProbe,
+        names: tuple[str, ...],
+        *,
+        n_planned: int | None,
+        per_call: int,
+        seed: int,
+        repeats: Repeats,
     ) -> None:
-        self._session, self._probe, self._seed = session, probe, seed
+        self._session, self._probe, self._seed, self._repeats = session, probe, seed, repeats
         self._n_expected, self._per_call = n_planned, per_call
         self.names = names
         self.number = 0
@@ -108,6 +119,8 @@ class Steps:
     def after(self, batches: list[Batch], logs: Any, state: Any) -> None:
         """Take note of a call that has been made."""
         log, held = self.log, self._wanted
+        for batch in batches:
+            self._repeats.see(batch)
         try:
             if log is not None and batches:
                 log.rows.append(rows_of(batches[0][0]) if len(batches) == 1 else count_rows(batches))

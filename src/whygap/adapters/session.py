@@ -19,11 +19,11 @@ from pathlib import Path
 import msgspec
 
 from whygap.adapters.budget import Account, Ledger
-from whygap.choice import choose_method, compare_methods, count_useful
+from whygap.choice import are_worst_worth_it, choose_method, compare_draws, compare_methods, count_useful
 from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
 from whygap.ladder import build_epoch_gap
 from whygap.observation import Method, Observation
-from whygap.records import EpochGap, Estimate, Overfitting, Problem, Run, Score, Verdict, is_finite
+from whygap.records import EpochGap, Estimate, Overfitting, Problem, Repetition, Run, Score, Verdict, is_finite
 from whygap.rungs import measure_rungs
 from whygap.store import Store, store_path
 from whygap.verdict import judge
@@ -85,6 +85,7 @@ class Session:
         self._epoch: int | None = None
         self._has_failed = False  # in this epoch
         self._compared: dict[str, list[Mapping[Method, float]]] = {}
+        self._draws: tuple[float, ...] = ()  # of the first score
 
     @property
     def n_unsaved(self) -> int:
@@ -168,12 +169,19 @@ class Session:
         """Return how sampled rungs of this score are to be estimated: as the epochs before favour, at first `plain`."""
         return choose_method(self._compared.get(score, ()))
 
+    @property
+    def are_worst_sure(self) -> bool:
+        """Whether examples whose loss was high at the visit are to be sure of being sampled: as the epochs before favour."""
+        return are_worst_worth_it(self._draws)
+
     def unmeasured(self, epoch: int, train: float | None, valid: float | None) -> Observation:
         """Return an epoch of which no more is known than the loss that was reported, with the reason."""
         why = self.run.problems[-1].text if self.run.problems else "the epoch could not be measured"
         return Observation(epoch=epoch, score=Score(), train_reported=train, valid_reported=valid, notes=(why,))
 
-    def end_epoch(self, observations: Sequence[Observation], *, evaluations: int) -> tuple[EpochGap, ...]:
+    def end_epoch(
+        self, observations: Sequence[Observation], *, evaluations: int, repetition: Repetition | None = None
+    ) -> tuple[EpochGap, ...]:
         """Build the gaps of one epoch, put them on disk in one transaction, and return them."""
         gaps: list[EpochGap] = []
         useful: list[int | None] = []
@@ -185,11 +193,14 @@ class Session:
                 compared = self._compared.setdefault(o.score.name, [])
                 if len(compared) < SETTLED or o.epoch % SETTLED == 0:
                     compared.append(compare_methods(o, rungs))
+                    ratio = compare_draws(o, rungs) if o is observations[0] else None
+                    self._draws += () if ratio is None else (ratio,)
             if not gaps or gaps[-1].score != o.score:
                 why = self.run.problems[-1].text
                 gaps.append(_unexplained(o, why))
         self.ledger.useful = None if None in useful or not useful else max(n for n in useful if n is not None)
-        gaps = [msgspec.structs.replace(g, spent_s=self.ledger.spent_s, evaluations=evaluations) for g in gaps]
+        of_epoch = {"spent_s": self.ledger.spent_s, "evaluations": evaluations, "repetition": repetition}
+        gaps = [msgspec.structs.replace(g, **of_epoch) for g in gaps]
         self.run = msgspec.structs.replace(self.run, epochs=(*self.run.epochs, *gaps))
         if self._path is not None:
             self._unsaved.append(tuple(gaps))

@@ -18,8 +18,9 @@ except ImportError as error:
 
 from whygap.adapters.budget import Budget, Ledger, check_budget
 from whygap.adapters.epoch import ValidSide, VisitLog, build_observation
+from whygap.adapters.repeats import Repeats
 from whygap.adapters.session import Session, StorePath
-from whygap.adapters.torch_batch import Forward, count_rows, default_forward, length_of
+from whygap.adapters.torch_batch import Forward, count_rows, default_forward, length_of, workers_in_turn
 from whygap.adapters.torch_reported import Number, Reduction, Reporting, kept_number, numbers_of
 from whygap.adapters.torch_rungs import Scoring, Weights, clean_view, score_rungs
 from whygap.adapters.torch_scores import PerExample, accuracy, more_scores, per_example
@@ -28,7 +29,7 @@ from whygap.adapters.torch_valid import Split, ValidationWatch, is_told_plain_me
 from whygap.adapters.torch_visits import Onlooker, Visit
 from whygap.errors import InputError
 from whygap.observation import Observation
-from whygap.records import EpochGap, Run, Score, Verdict
+from whygap.records import EpochGap, Repetition, Run, Score, Verdict
 
 B = TypeVar("B")
 
@@ -155,6 +156,9 @@ class Meter:
         )
         self._valid = None if valid is None else Split(reusable(valid, "validation", self._session), "validation", seed=seed)
         self._fresh = None if fresh is None else Split(reusable(fresh, "fresh", self._session), "fresh", seed=seed)
+        self._repeats = Repeats(self._session, seed=seed)
+        if self._valid is not None:
+            self._valid.repeats = self._repeats
         self._onlooker = Onlooker(model, self._forward, self._functions, self._session)
         self._reporting = Reporting(model, reduction, self._session)
         self._number = 0
@@ -189,9 +193,11 @@ class Meter:
         """
         with self._session.shield("starting an epoch", is_light=True):
             self._begin_epoch()
-        clock, session = self._ledger.clock, self._session
+        clock, session, repeats = self._ledger.clock, self._session, self._repeats
+        workers = workers_in_turn(loader)
         try:
             for batch in loader:
+                repeats.see(batch, workers=workers)
                 visit = handle = None
                 began = clock()
                 try:
@@ -235,7 +241,9 @@ class Meter:
             handles = watch.watch([self._model, *others])
         clock = self._ledger.clock
         try:
+            self._repeats.begin_validation()
             for batch in loader:
+                self._repeats.see_valid(batch)
                 began = clock()
                 try:
                     if watch is not None:
@@ -304,8 +312,11 @@ class Meter:
             observations, evaluations = self._measure(self._log, told_train, told_valid)
         if not observations:
             observations = [self._session.unmeasured(self._number, told_train.get("loss"), told_valid.get("loss"))]
+        repetition: Repetition | None = None
+        with self._session.shield("telling how often examples were presented", is_light=True):
+            repetition = self._repeats.end_epoch(sum(self._log.rows) if self._log is not None else 0)
         self._log = self._watch = None
-        return self._session.end_epoch(observations, evaluations=evaluations)[0]
+        return self._session.end_epoch(observations, evaluations=evaluations, repetition=repetition)[0]
 
     def explain(self, score: str | None = None) -> Verdict:
         """Return the verdict on the run so far, by default on its loss."""
@@ -332,6 +343,7 @@ class Meter:
         self._onlooker.modes = {}
         self._n_sampled = 0
         self._session.begin_epoch(self._number)
+        self._repeats.begin_epoch()
         self._is_training = True
 
     def _end_training(self) -> None:
@@ -349,7 +361,9 @@ class Meter:
         visits = length_of(loader) or self._n_visits
         self._is_whole = self._are_rows_alone is False or has_active(modes_of(self._model), BATCH_NORM)
         plan = self._ledger.plan(rows=rows, visits=visits, is_whole=self._is_whole)
-        log = self._log = self._in_hand = VisitLog(self._number, plan, expected=visits, seed=self._seed)
+        log = self._log = self._in_hand = VisitLog(
+            self._number, plan, expected=visits, seed=self._seed, are_worst_sure=self._session.are_worst_sure
+        )
         self._looks = set(log.rng.sample(range(plan.batches), plan.looks or 0)) if plan.batches is not None else set()
         return log
 
@@ -358,8 +372,8 @@ class Meter:
         n_checks = CHECKS if self._number == 1 else int(log.is_checking)
         order, batches = self._n_sampled, log.plan.batches
         is_looked_at = batches is None or order % batches in self._looks
-        wanted = None if self._is_whole else log.draw_rows(rows)
-        visit = self._onlooker.hold(batch, rows, wanted, is_checked=order < n_checks or is_looked_at, is_looked_at=is_looked_at)
+        draw = None if self._is_whole else log.draw_rows(rows)
+        visit = self._onlooker.hold(batch, rows, draw, is_checked=order < n_checks or is_looked_at, is_looked_at=is_looked_at)
         log.spread.keep(visit)
         self._n_sampled += 1
         return visit, self._onlooker.watch(visit, batch)
@@ -367,16 +381,16 @@ class Meter:
     def _after_step(self, visit: Visit) -> None:
         """Look at a sampled visit again, now that its own step has been taken."""
         seed = self._seed + 1000 * self._number + self._n_sampled - 1
-        if visit.wanted is not None and self._are_rows_alone is None and not self._is_whole:
+        if visit.draw is not None and visit.index is None and self._are_rows_alone is None and not self._is_whole:
             with self._session.shield("comparing examples alone and among others"):
                 self._are_rows_alone = self._onlooker.are_rows_alone(visit, seed)
                 self._is_whole = not self._are_rows_alone
         if visit.is_looked_at:
             with self._session.shield("scoring after a step", account="looks", units=1):
                 self._onlooker.look_after_step(visit, seed)
-        if visit.wanted is not None and not self._is_whole:
+        if visit.draw is not None and visit.index is None and not self._is_whole:
             with self._session.shield("looking after a step", is_light=True, account="visits"):
-                visit.pick(visit.wanted)
+                visit.choose()
 
     # ------------------------------------------------------------------ end of the epoch
 

@@ -116,6 +116,11 @@ def has_rows(batch: Any, rows: int) -> bool:
     return all(isinstance(leaf, torch.Tensor) and leaf.ndim > 0 and leaf.shape[0] == rows for leaf in leaves(batch))
 
 
+def versions_of(batch: Any) -> tuple[int, ...]:
+    """Return how often each tensor of a nest was written into; for one that doesn't count, as in inference mode, 0."""
+    return tuple(0 if t.is_inference() else t._version for t in leaves(batch) if isinstance(t, torch.Tensor))
+
+
 def picked(batch: Any, index: torch.Tensor) -> Any:
     """Copy some rows of every tensor of a nest, in the order of `index`."""
     return mapped(batch, lambda t: t.detach().index_select(0, index.to(t.device)))
@@ -168,3 +173,10 @@ def length_of(loader: Any) -> int | None:
         return len(loader)
     except TypeError:
         return None
+
+
+def workers_in_turn(loader: Any) -> int:
+    """Return how many processes deliver a loader's batches in turn: the first worker the first, the second the second."""
+    if isinstance(loader, torch.utils.data.DataLoader) and getattr(loader, "in_order", True):
+        return int(loader.num_workers)
+    return 0

@@ -123,6 +123,9 @@ def score_rungs(scoring: Scoring, log: VisitLog[Visit], *, is_whole: bool) -> tu
         first=np.asarray([first for _, first, _ in held], dtype=np.int64),
         unit=np.repeat(np.arange(len(visits)), [v.n for v in visits]).astype(np.int64),
     )
+    if any(v.is_sure is not None for v in visits):
+        sure = [np.zeros(v.n, dtype=np.bool_) if v.is_sure is None else v.is_sure for v in visits]
+        sampled.is_sure = np.concatenate(sure)
     _add_visited(sampled, scoring, visits)
     account: Account = "rows" if is_due else "few"
     ledger.spend(account, 0.0, n)
@@ -141,7 +144,7 @@ def _cut(visits: Sequence[Visit], log: VisitLog[Visit], allowed: int) -> None:
             if visit.index is None:
                 visit.pick(np.asarray(log.rng.sample(range(visit.n), each)))
             else:
-                visit.keep_first(each)
+                visit.keep(each)
 
 
 def _add_visited(sampled: Sampled, scoring: Scoring, visits: Sequence[Visit]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +68,27 @@ def per_example(loss: PerExample) -> PerExample:
         loss = copy.copy(loss)
         vars(loss)["reduction"] = "none"
     return loss
+
+
+def losses_at_visit(functions: Functions, seen: Seen, preserve: Callable[[], AbstractContextManager[None]]) -> Array | None:
+    """Return the losses by which examples are chosen, (n,), with no more lines than that needs; None where they'd be dear.
+
+    A loss of PyTorch draws no random number, so that no random state has to be preserved; and no device is waited for.
+
+    Raises
+    ------
+    InputError
+        As `one_per_example`.
+    """
+    name, function = next(iter(functions.items()))
+    if not isinstance(seen.output, torch.Tensor) or not seen.output.is_cpu:
+        return None
+    with nullcontext() if isinstance(function, torch.nn.modules.loss._Loss) else preserve():
+        values = function(seen.output, seen.target).detach()
+    if values.shape != (seen.rows,):
+        return one_per_example(values, name, seen.rows)
+    losses: Array = values.double().numpy()
+    return losses
 
 
 def more_scores(scores: Mapping[str, PerExample] | Iterable[str]) -> dict[str, PerExample]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from whygap.adapters.epoch import ROUNDING, ValidSide
+from whygap.adapters.repeats import Repeats
 from whygap.adapters.session import Session
 from whygap.adapters.torch_batch import (
     count_rows,
@@ -43,6 +44,7 @@ class Split:
     def __init__(self, loader: Iterable[Any], name: str, *, seed: int) -> None:
         self._loader = loader
         self._name = name
+        self.repeats: Repeats | None = None  # looks at the examples in passing
         self._rng = np.random.default_rng([seed, len(name)])
         self._held: list[Any] = []
         self._n = 0
@@ -91,9 +93,13 @@ class Split:
 
     def _batches(self) -> Iterator[Any]:
         is_empty = True
+        if self.repeats is not None:
+            self.repeats.begin_validation()
         with preserved_loader(self._loader):
             for batch in self._loader:
                 is_empty = False
+                if self.repeats is not None:
+                    self.repeats.see_valid(batch)
                 yield batch
         if is_empty:
             raise InputError(f"the {self._name} set is empty: its loader gave no batch")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from whygap.adapters.epoch import Draw
 from whygap.adapters.session import Session
 from whygap.adapters.torch_batch import (
     Forward,
@@ -22,10 +23,11 @@ from whygap.adapters.torch_batch import (
     leaves,
     picked,
     to_device,
+    versions_of,
 )
-from whygap.adapters.torch_scores import Functions, Seen, score_seen, seen_by_default
+from whygap.adapters.torch_scores import Functions, Seen, losses_at_visit, score_seen, seen_by_default
 from whygap.adapters.torch_state import DROPOUT, Modes, Types, modes_of, preserved_module, seed_masks, set_modes
-from whygap.observation import Array, Ints
+from whygap.observation import Array, Bools, Ints
 
 SAME = 1e-3
 """Relative difference up to which scores of an example, alone and among others, count as equal."""
@@ -39,10 +41,10 @@ COMPANY = 16
 class Visit:
     """A sampled batch, or some of its rows: everything in it is of the `n` rows held.
 
-    `index` are their positions in the batch of `rows` examples, None where all are held. `seen` is the model's output at the
-    visit, or `scores` its scores where it isn't held; `change` is how far the step has moved the mean of the whole batch, and
-    `after` holds the scores right after it where all rows are held. `told` is the mean of the whole batch's scores then,
-    where it was looked at.
+    `index` are their positions in the batch of `rows` examples, None where all are held, and `draw` tells which of all are to
+    be held. `seen` is the model's output at the visit, or `scores` its scores where it isn't held; `change` is how far the step
+    has moved the mean of the whole batch, and `after` holds the scores right after it where all rows are held. `told` is the
+    mean of the whole batch's scores then, where it was looked at.
     """
 
     batch: Any
@@ -56,27 +58,47 @@ class Visit:
     told: dict[str, float] = field(default_factory=dict)
     is_checked: bool = False
     is_looked_at: bool = False
-    wanted: Ints | None = None  # rows that are to be picked from a batch that is held as a whole for its check
+    draw: Draw | None = None
+    loss: Array | None = None  # of the rows held, where it has a say in the draw
+    is_sure: Bools | None = None  # of the rows held, those that are so for their loss
+    versions: tuple[int, ...] | None = None  # of the loop's own tensors, where those are held until the visit
+
+    def choose(self) -> None:
+        """Hold of the whole batch the rows that were drawn."""
+        if self.draw is not None and self.index is None:
+            rows, self.is_sure = self.draw.rows(self.loss)
+            self.pick(rows)
+
+    def keep(self, n: int) -> None:
+        """Hold only `n` of the rows held, drawn as those were."""
+        if n >= self.n or self.draw is None or self.index is None:
+            return
+        held = self.index.numpy()
+        at = np.zeros(self.rows, dtype=np.int64)
+        at[held] = np.arange(held.size)
+        if self.is_sure is not None and self.loss is not None:
+            of_all = np.full(self.rows, -np.inf)
+            of_all[held] = self.loss
+            rows, self.is_sure = self.draw._replace(n=n, top=n // 2).rows(of_all)
+        else:
+            rows = self.draw.order[:n]
+        index = torch.from_numpy(at[rows])
+        self.index, self.n, self.batch = self.index[index], n, picked(self.batch, index)
+        if self.seen is not None:
+            self.seen = Seen(picked(self.seen.output, index), picked(self.seen.target, index), n)
+        self.scores = None if self.scores is None else {name: values[at[rows]] for name, values in self.scores.items()}
+        self.loss = None if self.loss is None else self.loss[at[rows]]
+        self.after = None
 
     def pick(self, rows: Ints) -> None:
         """Hold these rows of the whole batch and no others."""
-        self.index, self.wanted = torch.from_numpy(rows), None
+        self.index = torch.from_numpy(rows)
         self.n = len(rows)
         self.batch = picked(self.batch, self.index)
         if self.seen is not None:
             self.seen = Seen(picked(self.seen.output, self.index), picked(self.seen.target, self.index), self.n)
         self.scores = None if self.scores is None else {name: values[rows] for name, values in self.scores.items()}
-        self.after = None
-
-    def keep_first(self, n: int) -> None:
-        """Hold only the first `n` rows of those held: they are in random order."""
-        if n >= self.n:
-            return
-        self.n = n
-        self.batch = cut(self.batch, n)
-        if self.seen is not None:
-            self.seen = Seen(cut(self.seen.output, n), cut(self.seen.target, n), n)
-        self.scores = None if self.scores is None else {name: values[:n] for name, values in self.scores.items()}
+        self.loss = None if self.loss is None else self.loss[rows]
         self.after = None
 
 
@@ -101,14 +123,24 @@ class Onlooker:
         self.modes: Modes = {}  # as they were at the first sampled visit of the epoch
         # whether train mode, but for these types, was the same as eval mode, and the modes in which that was looked at
         self.same: dict[Types, tuple[Modes, bool]] = {}
+        self._is_altered = False  # whether loop or model write into batches
 
-    def hold(self, batch: Any, rows: int, wanted: Ints | None, *, is_checked: bool, is_looked_at: bool = False) -> Visit:
-        """Copy a batch that is about to be visited, or the `wanted` rows of it; all of it where it is checked."""
-        if wanted is not None and not is_checked and has_rows(batch, rows):
-            index = torch.from_numpy(wanted)
-            return Visit(picked(batch, index), rows, len(wanted), index=index)
-        wanted = wanted if has_rows(batch, rows) else None
-        return Visit(copied(batch), rows, rows, is_checked=is_checked, is_looked_at=is_looked_at, wanted=wanted)
+    def hold(self, batch: Any, rows: int, draw: Draw | None, *, is_checked: bool, is_looked_at: bool = False) -> Visit:
+        """Copy a batch that is about to be visited, or the rows of it that were drawn; all of it where it is checked.
+
+        Where the losses at the visit have a say in the draw, nothing is copied before it.
+        """
+        draw = draw if has_rows(batch, rows) else None
+        if draw is None or is_checked:
+            checked = versions_of(batch) if is_checked else None
+            visit = Visit(copied(batch), rows, rows, is_checked=is_checked, is_looked_at=is_looked_at, versions=checked)
+            visit.draw = draw
+        elif draw.top and not self._is_altered:
+            visit = Visit(batch, rows, rows, draw=draw, versions=versions_of(batch))
+        else:
+            index = torch.from_numpy(draw.rows()[0])
+            visit = Visit(picked(batch, index), rows, draw.n, index=index, draw=draw)
+        return visit
 
     def watch(self, visit: Visit, batch: Any) -> torch.utils.hooks.RemovableHandle:
         """Have the model's next output noted: that is the visit. A second forward pass on the same batch isn't it."""
@@ -134,13 +166,23 @@ class Onlooker:
             seen: Seen | None = seen_by_default(output, batch, visit.rows)
         else:
             with self._session.preserved():
-                seen = self.pair(visit.batch if visit.is_checked else batch, output, visit.rows, given)
+                seen = self.pair(
+                    *((visit.batch, output, visit.rows, given) if visit.is_checked else (batch, output, visit.rows))
+                )
+        if visit.versions != (None if visit.versions is None else versions_of(batch)):
+            self._is_altered = True
+            if not visit.is_checked:
+                self._session.tell("holding a batch", "it was written into before the model had seen it, as never before")
         if seen is None:
             return
         if visit.is_checked:
             with self._session.preserved():
                 scores = score_seen(self._functions, seen)
             visit.told = {name: float(values.mean()) for name, values in scores.items()}
+        if visit.draw is not None and visit.draw.top and visit.index is None:
+            visit.loss = losses_at_visit(self._functions, seen, self._session.preserved)
+        if not visit.is_checked:
+            visit.choose()
         if seen.is_light:
             visit.seen = seen.held(visit.index)
             return

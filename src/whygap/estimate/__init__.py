@@ -8,6 +8,7 @@ from whygap.estimate.design import Design, draw_design
 from whygap.estimate.finite import estimate_difference, estimate_plain, estimate_regression, estimate_stratified
 from whygap.estimate.interval import Moments, add_moments, estimate_from, reach, student_quantile
 from whygap.estimate.noise import error_of_draw
+from whygap.estimate.redraws import Components, estimate_redraws
 from whygap.estimate.scores import LARGEST, check_scores, is_usable
 from whygap.estimate.trust import FEWEST, MOST_SKEWED, is_minor, skewness, why_not_reliable, why_not_representative
 
@@ -15,6 +16,7 @@ __all__ = [
     "FEWEST",
     "LARGEST",
     "MOST_SKEWED",
+    "Components",
     "Design",
     "Moments",
     "add_moments",
@@ -25,6 +27,7 @@ __all__ = [
     "estimate_difference",
     "estimate_from",
     "estimate_plain",
+    "estimate_redraws",
     "estimate_regression",
     "estimate_stratified",
     "is_minor",

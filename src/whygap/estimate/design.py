@@ -1,11 +1,13 @@
 """How a sample was drawn from an epoch, and what that makes of a mean: the estimator and the moments of its error.
 
 The epoch's visits are a fixed, finite list of units (batches) of members (examples). A sample holds some units, drawn at random
-from all or one from each of consecutive blocks, and some members of each, drawn at random. Two things that are known of every
-unit can sharpen a mean: what was recorded at the visit, and when that was. The estimator is a linear function of the scores, so
-that estimated differences of rungs are differences of estimated rungs, whatever it was told to use.
+from all or one from each of consecutive blocks, and some members of each: drawn at random, or a few that had to be in it and
+others at random. Two things that are known of every unit can sharpen a mean: what was recorded at the visit, and when that was.
+The estimator is a linear function of the scores, so that estimated differences of rungs are differences of estimated rungs,
+whatever it was told to use.
 
-Sources: Cochran, Sampling Techniques (1977), chapters 5 (strata), 6 (ratio), 7 (regression) and 10 (two stages); Särndal,
+Sources: Cochran, Sampling Techniques (1977), chapters 5 (strata; 5.10, a stratum that is taken whole), 6 (ratio),
+7 (regression) and 10 (two stages); Särndal,
 Swensson and Wretman, Model Assisted Survey Sampling (1992), chapter 6; for successive differences, Wolter, Introduction to
 Variance Estimation (2007), section 8.2.
 """
@@ -22,6 +24,7 @@ from whygap.estimate.interval import Moments, add_moments
 from whygap.estimate.scores import Array
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 ENOUGH_UNITS = 20
 """Of fewer units the skewness of their means isn't estimated."""
@@ -49,6 +52,9 @@ class Design:
         Its mean over the population, by members.
     member_known : array of shape (n,), optional
         The first of `known` for every sampled member, where it is known of members.
+    is_sure : array of shape (n,), optional
+        Which sampled members had to be in the sample if their unit was; the others are drawn at random from the rest of their
+        unit. None: all are drawn at random.
     """
 
     weight: Array
@@ -59,11 +65,38 @@ class Design:
     known: Array = field(default_factory=lambda: np.zeros((0, 0)))
     known_mean: Array = field(default_factory=lambda: np.zeros(0))
     member_known: Array | None = None
+    is_sure: Bools | None = None
 
     @cached_property
     def taken(self) -> Array:
         """Sampled members of every unit, (u,)."""
-        counts: Array = np.bincount(self.unit, minlength=self.weight.size).astype(np.float64)
+        return self._count(self.unit)
+
+    @cached_property
+    def _drawn(self) -> Array:
+        """Members of every unit that were drawn at random, (u,)."""
+        return self.taken if self.is_sure is None else self._count(self.unit[~self.is_sure])
+
+    @cached_property
+    def _drawn_from(self) -> Array:
+        """Members of every unit that might have been drawn at random, (u,)."""
+        return self.size - (self.taken - self._drawn)
+
+    @cached_property
+    def _depth(self) -> Array:
+        """Share of the members that might have been drawn which were, (u,); 1 where there were none."""
+        depth: Array = np.where(self._drawn_from > 0.0, self._drawn / np.maximum(self._drawn_from, 1.0), 1.0)
+        return depth
+
+    @cached_property
+    def _share_of_unit(self) -> Array:
+        """Share of its unit that every sampled member stands for, (n,)."""
+        each = self._drawn_from / (np.maximum(self._drawn, 1.0) * self.size)
+        shares: Array = each[self.unit]
+        return shares if self.is_sure is None else np.where(self.is_sure, 1.0 / self.size[self.unit], shares)
+
+    def _count(self, unit: Ints) -> Array:
+        counts: Array = np.bincount(unit, minlength=self.weight.size).astype(np.float64)
         return counts
 
     @cached_property
@@ -104,16 +137,22 @@ class Design:
         return np.asarray(np.minimum((x * solve.T).sum(axis=1), 1.0 - 1e-9))
 
     def by_unit(self, each: Array) -> Array:
-        """Return the mean of `each`, (n,), over the sampled members of every unit, (u,)."""
-        means: Array = np.bincount(self.unit, weights=each, minlength=self.weight.size) / self.taken
+        """Return the estimated mean of `each`, (n,), over the members of every unit, (u,)."""
+        means: Array = np.asarray(np.bincount(self.unit, each * self._share_of_unit, self.weight.size), dtype=np.float64)
         return means
+
+    def _deviation(self, each: Array) -> Array:
+        """Return how far members are off the mean of those drawn from their unit, (n,); 0 for those that were sure."""
+        if self.is_sure is None:
+            return each - self.by_unit(each)[self.unit]
+        drawn = np.where(self.is_sure, 0.0, each)
+        means = np.bincount(self.unit, weights=drawn, minlength=self.weight.size) / np.maximum(self._drawn, 1.0)
+        return np.where(self.is_sure, 0.0, each - means[self.unit])
 
     @cached_property
     def _member_deviation(self) -> Array | None:
-        """What is known of members, from the mean of those sampled of its unit, (n,)."""
-        if self.member_known is None:
-            return None
-        return self.member_known - self.by_unit(self.member_known)[self.unit]
+        """What is known of members, as a `_deviation`, (n,)."""
+        return None if self.member_known is None else self._deviation(self.member_known)
 
     def _slope(self, each: Array) -> float:
         """Return the slope of `each` on what is known of members, within units."""
@@ -143,7 +182,7 @@ class Design:
             return Moments(0.0)
         each = each - each[0]  # equal scores then have no spread at all
         residual = self._residual(self._units(each))
-        own = each - self.by_unit(each)[self.unit]
+        own = self._deviation(each)
         if self._member_deviation is not None:
             own = own - self._slope(each) * self._member_deviation
         between, within = self._between(residual), self._within(own)
@@ -152,14 +191,26 @@ class Design:
         total = add_moments((between, within))
         if total.variance == 0.0:
             return Moments(0.0, within.df if between.df is None else between.df)
-        return total._replace(third=self._third(own, residual, total.variance))
+        return total._replace(third=self._third(each, residual, total.variance))
+
+    @property
+    def share_of_population(self) -> Array:
+        """Share of the population's members that every sampled one stands for, (n,)."""
+        shares: Array = self.weight[self.unit] * self._share_of_unit
+        return shares
+
+    def unexplained(self, each: Array) -> Array:
+        """Return what of `each`, (n,), neither its unit's mean nor what is known of members explains, but for a constant."""
+        own = each if self.member_known is None else each - self._slope(each) * self.member_known
+        left: Array = own - self.by_unit(own)[self.unit]
+        return left
 
     def shocks(self, each: Array) -> Array:
         """Return what each unit adds to the error of `mean(each)`, (u,), so that errors of several means can be put together.
 
         Their squares sum to the variance, but for what neighbouring blocks have in common.
         """
-        shocks: Array = self._residual(self._units(each)) * self._pull(self.fraction * self.taken / self.size)
+        shocks: Array = self._residual(self._units(each)) * self._pull(self.fraction * self._depth)
         return shocks
 
     def _pull(self, seen: Array) -> Array:
@@ -178,7 +229,7 @@ class Design:
         u = self.weight.size
         free = u - float(self._leverage.sum())
         # with one member each nothing tells them from their unit, and all of their spread is counted here
-        seen = self.fraction if self._free_within > 0.0 else self.fraction * self.taken / self.size
+        seen = self.fraction if self._free_within > 0.0 else self.fraction * self._depth
         if (seen >= 1.0).all():
             return Moments(0.0)
         if free < 0.5:
@@ -196,30 +247,31 @@ class Design:
 
     @property
     def _free_within(self) -> float:
-        """Degrees of freedom of the members' deviations from their units."""
-        return float(self.unit.size - self.weight.size - (self.member_known is not None))
+        """Degrees of freedom of the deviations of members that were drawn at random."""
+        return float(self._drawn.sum() - (self._drawn > 0.0).sum() - (self.member_known is not None))
 
     def _within(self, own: Array) -> Moments:
         """Return what the members that were not sampled add, of units that were; `_between` holds the rest of it."""
-        unseen = self.fraction * np.maximum(1.0 - self.taken / self.size, 0.0)
+        unseen = self.fraction * np.maximum(1.0 - self._depth, 0.0)
         if self._free_within <= 0.0 or not unseen.any():
             return Moments(0.0)
         if self._member_deviation is not None:
             x = self._member_deviation
             own = own / (1.0 - np.minimum(x * x / max(float(x @ x), 1e-300), 0.5))
-        share = self.weight**2 * unseen / self.taken  # of the members' variance in that of the mean
-        known = float(share @ (1.0 - 1.0 / self.taken))  # what of it the deviations from the units' own means have
-        shock = np.sqrt(share / self.taken)[self.unit] * own
+        drawn = np.maximum(self._drawn, 1.0)
+        share = (self.weight * self._drawn_from / self.size) ** 2 * unseen / drawn  # of theirs in the mean's variance
+        known = float(share @ (1.0 - 1.0 / drawn))  # what of it the deviations from the units' own means have
+        shock = np.sqrt(share / drawn)[self.unit] * own
         return Moments(float(shock @ shock) * float(share.sum()) / known if known else 0.0, self._free_within)
 
-    def _third(self, own: Array, residual: Array, variance: float) -> float:
+    def _third(self, each: Array, residual: Array, variance: float) -> float:
         """Return the third moment from the members' deviations, or from the units' where those mislead.
 
         Members are many and tell it far better than units; but where what isn't known of members is taken out of units, by
         regression or as a difference, the members' spread still holds it, and would give far more than the error's `variance`.
         """
         residual = self._local(residual)
-        shock = (self.weight / self.taken)[self.unit] * (own + residual[self.unit])
+        shock = self.share_of_population * (self.unexplained(each) + residual[self.unit])
         is_told = self.member_known is not None or self.known_mean.size == 0
         if is_told and (1.0 - self.share) * float(shock @ shock) < 2.0 * variance:
             cubes = _sum_of_cubes(shock)
@@ -268,6 +320,7 @@ def draw_design(
     first: npt.ArrayLike | None = None,
     known: Array | None = None,
     member_known: Array | None = None,
+    is_sure: Bools | None = None,
 ) -> Design:
     """Describe a sample of visits.
 
@@ -285,6 +338,8 @@ def draw_design(
         What is known of every unit.
     member_known : array of shape (n,), optional
         The first column of `known` for the sampled members.
+    is_sure : array of shape (n,), optional
+        Which sampled members had to be in the sample if their unit was, as in `Design`.
     """
     n_rows = np.asarray(rows, dtype=np.float64)
     at, of = np.asarray(batch, dtype=np.int64), np.asarray(unit, dtype=np.int64)
@@ -305,4 +360,5 @@ def draw_design(
         known=columns[at],
         known_mean=n_rows @ columns / n_rows.sum(),
         member_known=member_known,
+        is_sure=is_sure,
     )

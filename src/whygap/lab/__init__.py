@@ -11,6 +11,7 @@ from whygap.lab.models import Model, cnn, linear, mlp, n_parameters
 from whygap.lab.outside import from_equinox, from_flax
 from whygap.lab.plan import Plan, Seeds
 from whygap.lab.recurrent import gru, lstm
+from whygap.lab.redraws import Redraws, as_table, redraw, redraw_both
 
 __all__ = [
     "Classification",
@@ -18,8 +19,10 @@ __all__ = [
     "Job",
     "Model",
     "Plan",
+    "Redraws",
     "Regression",
     "Seeds",
+    "as_table",
     "cnn",
     "from_equinox",
     "from_flax",
@@ -28,6 +31,8 @@ __all__ = [
     "lstm",
     "mlp",
     "n_parameters",
+    "redraw",
+    "redraw_both",
     "train",
     "train_all",
     "transformer",

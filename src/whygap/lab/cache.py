@@ -18,7 +18,13 @@ def cache_folder() -> Path:
 
 
 def keep_programs() -> None:
-    """Tell JAX to keep compiled programs on disk, unless the user has told it where to."""
+    """Tell JAX to keep compiled programs on disk, unless the user has told it where to.
+
+    Raises
+    ------
+    MissingPackageError
+        As `import_jax`.
+    """
     jax = import_jax()
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))

@@ -1,4 +1,4 @@
-"""What a model's outputs are worth, example by example: the loss that is trained on and the scores that are recorded with it."""
+"""What a model's outputs are worth, example by example: the loss that is trained on, and the scores recorded with it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from whygap.errors import InputError
+from whygap.errors import InputError, WhygapError
 from whygap.lab.cache import import_jax
 from whygap.lab.curves import Curves
 from whygap.lab.plan import Plan, Seeds
@@ -19,6 +19,13 @@ from whygap.lab.worker import Trained, pickle_plan, train_together
 
 ONE_THREAD = {"NPROC": "1", "PJRT_NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 """The environment of a worker. NPROC is how XLA is told the size of its pools; no flag does that."""
+
+
+IDLE = 600
+"""Seconds that a worker without work waits for more, with its programs at hand."""
+
+LIVES = 5
+"""Times that workers may be killed before that is taken for a fault of what they train."""
 
 
 class Job(NamedTuple):
@@ -75,6 +82,8 @@ def train_all(
         If `workers` or `together` isn't positive.
     MissingPackageError
         If JAX or optax isn't installed.
+    WhygapError
+        If worker processes are killed again and again.
     """
     if (workers is not None and workers < 1) or (together != "auto" and together < 1):
         raise InputError(f"workers and together must be at least 1, not {workers} and {together}")
@@ -126,12 +135,28 @@ def _here(groups: Sequence[_Group]) -> Iterator[tuple[_Group, Trained]]:
 
 
 def _in_processes(groups: Sequence[_Group], workers: int) -> Iterator[tuple[_Group, Trained]]:
+    """Train groups in worker processes. What a killed worker had in hand is trained anew by others."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    left, lives = dict.fromkeys(groups), LIVES
+    while left:
+        try:
+            for group, trained in _in_pool(list(left), workers):
+                del left[group]
+                yield group, trained
+        except BrokenProcessPool as error:
+            lives -= 1
+            if not lives:
+                raise WhygapError(f"worker processes were killed {LIVES} times; is there too little memory? {error}") from error
+
+
+def _in_pool(groups: Sequence[_Group], workers: int) -> Iterator[tuple[_Group, Trained]]:
     from concurrent.futures import as_completed
 
     import loky
 
     # loky's workers don't run the caller's script anew, as those of multiprocessing do; they stay for the next call
-    pool = loky.get_reusable_executor(max_workers=workers, timeout=60, env=ONE_THREAD, reuse="auto")
+    pool = loky.get_reusable_executor(max_workers=workers, timeout=IDLE, env=ONE_THREAD, reuse="auto")
     futures = {pool.submit(train_together, group.pickled, group.seeds): group for group in groups}
     try:
         for future in as_completed(futures):

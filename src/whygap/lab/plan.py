@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +142,3 @@ class Plan:
     def criterion(self) -> Criterion:
         """Cross-entropy where the process has classes, or else the squared error."""
         return Regression() if self.process.classes is None else Classification()
-
-
-Progress = Callable[[int, int], None]

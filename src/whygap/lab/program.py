@@ -1,20 +1,18 @@
 """A whole training run as one function that XLA compiles: epochs within looks, steps within epochs, scores after each look.
 
-What was measured on two cores of an AMD EPYC (40-h-h-10 networks, batches of 100, Adam; microseconds a step on one core):
+What was measured on two cores of an AMD EPYC (40-h-h-10 networks, batches of 100, Adam; microseconds on one core):
 
-* Of a step of 14 at h = 8, the gather of a batch from the set takes 3.5, the loss and its gradient 2.5, products of matrices the
-  rest. To gather a whole epoch first, to unroll the steps, or to join the parameters into one vector gains nothing.
-* A random order by sorting, as `jax.random.permutation` has it, takes 1,700 an epoch of 4,000 examples: 43 a step, three times the
-  step itself. The keyed permutation of the process takes 16 an epoch, and gives the order that every other loader has.
-* Scores of the end of an epoch take 4 to 5 per hundred examples at h = 8 in pieces of a thousand, 5.5 to 7 in pieces of a hundred.
+* Of a step of 14 at h = 8, the gather of a batch from the set takes 3.5, the loss and its gradient 2.5, products of matrices
+  most of the rest. To gather a whole epoch at once, to unroll the steps, or to join the parameters into one vector won nothing.
+* A random order by sorting, as `jax.random.permutation` makes it, takes 1,700 for 4,000 examples: 43 a step, three times the
+  step itself. The keyed permutation of the regimes takes 16, and gives the order that all other loaders have.
+* To score a hundred examples at h = 8 takes 4 to 5 in pieces of a thousand, 5.5 to 7 in pieces of a hundred.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from whygap.lab.plan import Plan
 from whygap.lab.sets import Sets
@@ -30,22 +28,19 @@ Train = Callable[[Any, Any, Sets], Scores]
 class Source(NamedTuple):
     """Where the training examples of a run come from."""
 
-    order: Callable[[Any], Any]
-    """From the epoch to what `batch` wants to know of its order."""
-
-    batch: Callable[[Any, Any, Any], Any]
-    """From the epoch, what `order` gave and places in it to (x, y)."""
+    epoch: Callable[[Any], Callable[[Any], Any]]
+    """From the epoch to a function from places in its order to (x, y)."""
 
     visited: Callable[[Any, Any], Any]
-    """From the epoch and positions, in any order, to (x, y)."""
+    """From the epoch and positions, in no particular order, to (x, y)."""
 
 
 def build_training(plan: Plan) -> Train:
     """Return the function from (training seed, initial seed, sets) to the scores of one run, all of them JAX arrays.
 
-    The scores are of shape (looks, s): `reported`, the mean of what the batches scored as they were visited in the last epoch
-    before the look, each example counted once; `train`, the same examples at the weights of that epoch's end. And of shape
-    (looks, 3, sets, s), mean, variance and third central moment of the examples' scores: `valid` and, where there are any, `fresh`.
+    Of shape (looks, s) are `reported`, the mean of what the examples scored as their batches were visited in the last epoch
+    before the look, and `train`, that of the same examples at the weights of that epoch's end. Of shape (looks, 3, sets, s) are
+    `valid` and, where there are any, `fresh`: mean, variance and third central moment over the examples of each set.
     """
     import jax
     import jax.numpy as jnp
@@ -66,32 +61,30 @@ def build_training(plan: Plan) -> Train:
     def train(seed: Any, init_seed: Any, sets: Sets) -> Scores:
         source = _source(plan, seed, sets)
 
-        def step(i: Any, carry: Any, epoch: Any, order: Any) -> Any:
+        def step(i: Any, carry: Any, examples: Callable[[Any], Any]) -> Any:
             params, state, totals = carry
             place = i * batch + jnp.arange(batch, dtype=jnp.int32)
             # only where the last batch is smaller: its missing rows are examples once more, with no weight
             weight = (place < n).astype(jnp.float32) if n % batch else None
-            x, y = source.batch(epoch, order, jnp.minimum(place, n - 1) if n % batch else place)
+            x, y = examples(jnp.minimum(place, n - 1) if n % batch else place)
             (loss, total), slope = gradient(params, x, y, weight)
             change, state = optimiser.update(slope, state, params, value=loss)
             return optax.apply_updates(params, change), state, totals + total
 
         def one_epoch(epoch: Any, carry: Any) -> Any:
-            order = source.order(epoch)
-            zero = jnp.zeros(len(criterion.scores), jnp.float32)
-            return lax.fori_loop(0, steps, lambda i, c: step(i, c, epoch, order), (*carry[:2], zero))
+            examples = source.epoch(epoch)
+            return lax.fori_loop(0, steps, lambda i, c: step(i, c, examples), (*carry[:2], zeros))
 
         def look(carry: Any, first: Any) -> Any:
             params, state, totals = lax.fori_loop(first, first + plan.every, one_epoch, (*carry, zeros))
             last = first + plan.every - 1
-            each = _scored(lambda at: score(params, *source.visited(last, at)), n)
             found = {
                 "reported": totals / n,
-                "train": each.mean(axis=1),
-                "valid": _moments(_scored_set(lambda x, y: score(params, x, y), sets.valid), plan.valid_sets),
+                "train": _mean(lambda at: score(params, *source.visited(last, at)), n, zeros),
+                "valid": _moments(_scored(lambda x, y: score(params, x, y), sets.valid), plan.valid_sets),
             }
             if plan.n_fresh:
-                found["fresh"] = _moments(_scored_set(lambda x, y: score(params, x, y), sets.fresh), 1)
+                found["fresh"] = _moments(_scored(lambda x, y: score(params, x, y), sets.fresh), 1)
             return (params, state), found
 
         def score(params: Any, x: Any, y: Any) -> Any:
@@ -100,7 +93,8 @@ def build_training(plan: Plan) -> Train:
         zeros = jnp.zeros(len(criterion.scores), jnp.float32)
         params = plan.model.init(jax.random.key(init_seed))
         firsts = jnp.arange(plan.looks, dtype=jnp.int32) * plan.every
-        return lax.scan(look, (params, optimiser.init(params)), firsts)[1]
+        _, found = lax.scan(look, (params, optimiser.init(params)), firsts)
+        return dict(found)
 
     return train
 
@@ -118,11 +112,8 @@ def _source(plan: Plan, seed: Any, sets: Sets) -> Source:
         return process.draw(index, seed=seed, epoch=at, xp=jnp)
 
     if plan.is_stream:
-        return Source(
-            order=lambda epoch: None,
-            batch=lambda epoch, order, place: drawn(epoch, positions(epoch, place)),
-            visited=drawn,
-        )
+        # the order of a batch is looked up with the batch: a table for the epoch would grow with n, as nothing else does here
+        return Source(epoch=lambda epoch: lambda place: drawn(epoch, positions(epoch, place)), visited=drawn)
     x, y = sets.train
 
     def index(epoch: Any, position: Any) -> Any:
@@ -131,29 +122,29 @@ def _source(plan: Plan, seed: Any, sets: Sets) -> Source:
     def taken(at: Any) -> Any:
         return x.at[at].get(mode="promise_in_bounds"), y.at[at].get(mode="promise_in_bounds")
 
-    every = np.arange(plan.n, dtype=np.uint32)
-    return Source(
-        order=lambda epoch: index(epoch, positions(epoch, jnp.asarray(every))).astype(jnp.int32),
-        batch=lambda epoch, order, place: taken(order[place]),
-        visited=lambda epoch, position: taken(index(epoch, position)),
-    )
+    def in_epoch(epoch: Any) -> Callable[[Any], Any]:
+        order = index(epoch, positions(epoch, jnp.arange(plan.n, dtype=jnp.uint32))).astype(jnp.int32)
+        return lambda place: taken(order[place])
+
+    return Source(epoch=in_epoch, visited=lambda epoch, position: taken(index(epoch, position)))
 
 
-def _scored(score: Callable[[Any], Any], n: int) -> Any:
-    """Return the scores (s, n) of n examples by their positions, a piece at a time."""
+def _mean(score: Callable[[Any], Any], n: int, zeros: Any) -> Any:
+    """Return the mean scores (s,) of n examples by their positions, a piece at a time, of which only the sum is kept."""
     import jax.numpy as jnp
     from jax import lax
 
     piece = min(PIECE, n)
-    whole = n // piece
-    _, parts = lax.scan(lambda _, k: (None, score(k * piece + jnp.arange(piece, dtype=jnp.int32))), None, jnp.arange(whole))
-    found = jnp.swapaxes(parts, 0, 1).reshape(parts.shape[1], -1)
-    if n % piece == 0:
-        return found
-    return jnp.concatenate([found, score(jnp.arange(whole * piece, n, dtype=jnp.int32))], axis=1)
+    whole = n // piece * piece
+
+    def total(first: Any, size: int) -> Any:
+        return score(first + jnp.arange(size, dtype=jnp.int32)).sum(axis=1)
+
+    found = lax.fori_loop(0, n // piece, lambda k, sums: sums + total(k * piece, piece), zeros)
+    return (found + total(whole, n - whole) if n > whole else found) / n
 
 
-def _scored_set(score: Callable[[Any, Any], Any], examples: Any) -> Any:
+def _scored(score: Callable[[Any, Any], Any], examples: Any) -> Any:
     """Return the scores (s, n) of a set that is kept: pieces of it are copied as they are, which a gather would not do."""
     import jax.numpy as jnp
     from jax import lax

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -58,9 +59,9 @@ def _measured(plan: Plan, candidates: list[int]) -> int:
     return candidates[int(np.argmax(best <= 1.05 * best.min()))]
 
 
-def _read(file: object) -> dict[str, int]:
+def _read(file: Path) -> dict[str, int]:
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))  # type: ignore[attr-defined]
+        known = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or cut short: it is measured again
         return {}
     return known if isinstance(known, dict) else {}

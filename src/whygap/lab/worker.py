@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ from whygap.lab.cache import import_jax, keep_programs
 from whygap.lab.curves import Curves
 from whygap.lab.plan import Plan, Seeds
 from whygap.lab.program import build_training
-from whygap.lab.sets import Sets, draw_sets
+from whygap.lab.sets import Examples, Sets, draw_sets
+from whygap.process.base import MadeProcess
 
 PROGRAMS = 64
 """Compiled programs that a process holds on to."""
@@ -46,8 +48,16 @@ def pickle_plan(plan: Plan) -> bytes:
     """
     import cloudpickle
 
-    found: bytes = cloudpickle.dumps(plan)
-    return found
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, obj: object) -> object:
+            # it names the module that it stands in; in a script or a notebook other processes have no such module
+            if isinstance(obj, MadeProcess):
+                return MadeProcess, (obj.function, obj.n_classes, obj.known)
+            return super().reducer_override(obj)
+
+    with io.BytesIO() as file:
+        Pickler(file).dump(plan)
+        return file.getvalue()
 
 
 @functools.lru_cache(maxsize=PROGRAMS)
@@ -87,8 +97,12 @@ def _program(pickled: bytes, together: int) -> Any:
 
 def _arguments(plan: Plan, seeds: Sequence[Seeds]) -> tuple[Any, Any, Sets]:
     drawn = [draw_sets(plan, one) for one in seeds]
-    sets = Sets(*(tuple(np.stack(leaves) for leaves in zip(*part, strict=True)) for part in zip(*drawn, strict=True)))
+    sets = Sets(*(_stacked(part) for part in zip(*drawn, strict=True)))
     return np.array([s.train for s in seeds], np.uint32), np.array([s.init for s in seeds], np.uint32), sets
+
+
+def _stacked(parts: Sequence[Examples]) -> Examples:
+    return np.stack([x for x, _ in parts]), np.stack([y for _, y in parts])
 
 
 def _curves(plan: Plan, found: dict[str, Any]) -> Curves:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from whygap.errors import InputError
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
-from whygap.process.process import Process, Truth
 
 
 @dataclass(frozen=True)

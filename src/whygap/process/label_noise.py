@@ -1,4 +1,4 @@
-"""Wrong labels for any process of classes: which ones is part of an example's address, so that they stay from epoch to epoch."""
+"""Wrong labels for any process of classes: an example has the same one in every epoch, as its address says which."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from whygap.errors import InputError
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
-from whygap.process.process import Process, Truth
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from whygap.errors import InputError
 from whygap.process.arithmetic import total
+from whygap.process.base import Process
 from whygap.process.draws import Draws
-from whygap.process.process import Process
 
 Array = npt.NDArray[np.float64]
 
@@ -90,8 +90,8 @@ class MNIST1D(Process):
         low, high = self.padding
         if not 0 <= low <= high or not 1 <= self.max_translation <= POINTS + high or self.length < 2:
             raise InputError(
-                f"MNIST1D needs 0 <= padding[0] <= padding[1], max_translation from 1 to {POINTS} + padding[1] and length >= 2, "
-                f"not padding={self.padding}, max_translation={self.max_translation}, length={self.length}"
+                f"MNIST1D needs 0 <= padding[0] <= padding[1], max_translation from 1 to {POINTS} + padding[1], "
+                f"and a length of at least 2, not {self}"
             )
 
     @property
@@ -102,22 +102,20 @@ class MNIST1D(Process):
     def make(self, draws: Draws) -> tuple[Any, Any]:
         curves = _curves(self)
         n_points = POINTS + self.padding[1]
-        digit = draws.integers(0, 10)
-        place = draws.integers(0, curves.outside.shape[0])
-        scale, shear = draws.uniform(), draws.uniform()
-        scale -= np.float32(0.5)
-        shear -= np.float32(0.5)
+        n_places = curves.outside.shape[0]
+        curve = draws.integers(0, 10 * n_places)
+        scale, shear = (draws.uniform(2) - np.float32(0.5)).T
 
         noise = _smooth(draws.normal(n_points), draws.xp)
-        noise *= draws.xp.asarray(curves.outside)[place]
+        noise *= draws.xp.asarray(curves.outside)[curve % n_places]
         noise += draws.normal(n_points) * np.float32(self.iid_noise / curves.sd)
-        x = draws.xp.asarray(curves.signal)[digit * curves.outside.shape[0] + place]
+        x = draws.xp.asarray(curves.signal)[curve]
         x *= (np.float32(1.0) + scale * np.float32(self.scale))[:, None]
         x += noise[:, curves.before] * curves.weight_before
         x += noise[:, curves.after] * curves.weight_after
         x -= shear[:, None] * curves.ramp
         x -= np.float32(curves.mean / curves.sd)
-        return x, digit
+        return x, curve // n_places
 
 
 class _Curves(NamedTuple):
@@ -197,7 +195,8 @@ def _noise_variance(process: MNIST1D, outside: Array, before: npt.NDArray[np.int
     covariance *= (outside.T @ outside) / outside.shape[0]  # zeros and ones: whole numbers, summed without rounding
     covariance += process.iid_noise**2 * np.eye(n_points)
     here, there, both = covariance[before, before], covariance[before + 1, before + 1], covariance[before, before + 1]
-    return (1.0 - weight) ** 2 * here + weight**2 * there + 2.0 * weight * (1.0 - weight) * both
+    variance: Array = (1.0 - weight) ** 2 * here + weight**2 * there + 2.0 * weight * (1.0 - weight) * both
+    return variance
 
 
 def _smooth(noise: Any, xp: Any) -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from whygap.errors import InputError
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
-from whygap.process.process import Process, Truth
 
 ROUNDS = 8
 """Of the Feistel network; 4 already pass for random where the round functions are."""
@@ -21,7 +21,8 @@ class ModularAddition(Process):
     """Predict a + b modulo p from all p^2 pairs, some of them for training and the others for validation.
 
     The pairs are put in an order that the seed decides; the training split is the beginning, the validation split the rest. No
-    other split exists. x is a and b one-hot, of shape (n, 2 p), or the two numbers, int32 of shape (n, 2); y is the sum.
+    other split exists. An index beyond the split is refused, but can't be where JAX traces it. x is a and b one-hot, of shape
+    (n, 2 p), or the two numbers, int32 of shape (n, 2); y is the sum.
 
     Parameters
     ----------
@@ -79,10 +80,19 @@ class ModularAddition(Process):
         """
         n_train = math.floor(self.share_train * self.size)
         if split not in ("train", "valid"):
-            raise InputError(f"ModularAddition divides its {self.size} pairs between 'train' and 'valid': there is no {split!r}")
+            raise InputError(
+                f"ModularAddition divides its {self.size} pairs between 'train' and 'valid': there is no {split!r}"
+            )
         return n_train if split == "train" else self.size - n_train
 
     def make(self, draws: Draws) -> tuple[Any, Any]:
+        """Return the pairs at the split's places in the seed's order, and their sums.
+
+        Raises
+        ------
+        InputError
+            As `size_of`.
+        """
         xp, p = draws.xp, self.modulus
         position = draws.index if draws.split == "train" else draws.index + np.uint32(self.size_of("train"))
         a, b = (position // p).astype(xp.int32), (position % p).astype(xp.int32)

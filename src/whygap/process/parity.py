@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from whygap.errors import InputError
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
-from whygap.process.process import Process, Truth
+from whygap.process.mixture import binary_entropy
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ class SparseParity(Process):
         return (1 - 2 * bits).astype(xp.float32), y ^ wrong.astype(xp.int32)
 
     def truths(self) -> tuple[Truth, ...]:
-        """Return the share of labels that no rule can get right."""
+        """Return the share of labels that no rule can get right, and their entropy."""
         least = min(self.flip, 1.0 - self.flip)
-        return (Truth("error", least, "closed form", text="the probability of a wrong label"),)
+        return (
+            Truth("error", least, "closed form", text="the probability of a wrong label"),
+            Truth("loss:cross_entropy", binary_entropy(least), "closed form", text="entropy of a wrong label"),
+        )

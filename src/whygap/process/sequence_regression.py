@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
-from whygap.process.process import Process, Truth
 
 STEPS, FEATURES = 5, 5
 MEANS = (2.5, 0.5, 0.5)
@@ -28,7 +28,7 @@ class SequenceRegression(Process):
 
     x has shape (n, 5, 5), steps by features: uniform on [0, 1), but for feature 0, an integer of {0, 1, 2}, feature 1, one of
     {-1, 0, 1}, and feature 2, shifted by 2. With x_j feature j at the last step, the target is
-    (x_0 / 2 + x_1 / 2 + (2.5 x_0 x_1)^2) u, u uniform on [0.95, 1.05), and y is the target scaled so that its limits are 0 and 1.
+    (x_0 / 2 + x_1 / 2 + (2.5 x_0 x_1)^2) u, u uniform on [0.95, 1.05), and y is the target scaled so that it lies in [0, 1].
 
     The demo's own set, `draw_sequences`, has the means of the set in place of 1/2, 1/2 and 2.5, and is scaled by the limits of
     the training set: there an example depends, a little, on its neighbours.

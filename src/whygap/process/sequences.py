@@ -39,7 +39,8 @@ def draw_sequences(seed: int, *, n: int = 5000) -> Sequences:
     Each value is uniform on [0, 1), but for feature 0, an integer of {0, 1, 2}, feature 1, one of {-1, 0, 1}, and feature 2,
     shifted by 2. With m_j the set's mean of feature j at the last step and x_j the example's, the target is
     x_0 m_3 + x_1 m_4 + (x_0 x_1 m_2)^2, times noise uniform on (0.95, 1.05). Both sets' targets are scaled by the minimum
-    and maximum of the training set's.
+    and maximum of the training set's. The demo trains on these; `SequenceRegression` has the means of the process in place of
+    the set's, so that there an example knows nothing of its neighbours.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from whygap.errors import InputError
-from whygap.process.process import Process
+from whygap.process.base import Process
 from whygap.process.regimes import Fresh, Regime, check_count, in_order
 
 BLOCK = 4096
@@ -84,9 +84,11 @@ class Stream:
         check_count("n_ranks", self.n_ranks)
         check_rank(self.rank, self.n_ranks)
         check_supply(self.process, self.regime, self.split)
-        smallest = min(self.batch_size, self.n if self.drop_last else self.n % self.batch_size or self.batch_size)
+        smallest = self.batch_size if self.drop_last else self.n % self.batch_size or self.batch_size
         if self.drop_last and self.n < self.batch_size:
-            raise InputError(f"an epoch of {self.n} examples holds no full batch of {self.batch_size}, and drop_last leaves out others")
+            raise InputError(
+                f"an epoch of {self.n} examples holds no full batch of {self.batch_size}, and drop_last leaves out others"
+            )
         if smallest < self.n_ranks:
             advice = "choose another n or batch_size, or drop_last=True"
             raise InputError(f"{self.n_ranks} ranks can't share a batch of {smallest}, the smallest of an epoch: {advice}")
@@ -200,7 +202,9 @@ class Stream:
         epoch, first, last = self._where(offset)
         first, last = share(first, last, self.rank, self.n_ranks)
         if first == last:
-            raise InputError(f"the last batch of epoch {epoch} has no example for rank {self.rank}: resume where an epoch begins")
+            raise InputError(
+                f"the last batch of epoch {epoch} has no example for rank {self.rank}: resume where an epoch begins"
+            )
         return epoch, np.arange(first, last, dtype=np.uint32)
 
     def address(self, place: Any, *, epoch: Any = 0, xp: Any = np) -> tuple[Any, Any]:

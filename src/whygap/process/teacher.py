@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from whygap.errors import InputError
 from whygap.process.arithmetic import product
+from whygap.process.base import Process, Truth
 from whygap.process.draws import Draws
-from whygap.process.process import Process, Truth
 
 UNIT_VARIANCE = 0.5 - 0.5 / math.pi
 """Of max(0, z), z standard normal."""
@@ -32,12 +33,21 @@ class TeacherStudent(Process):
         Standard deviation, 0 or more.
     teacher : int
         Seed of its weights. They are part of the process: another seed of the draws is other examples for the same task.
+
+    Raises
+    ------
+    InputError
+        If a parameter is out of its range.
     """
 
     features: int = 20
     hidden: int = 5
     noise: float = 0.1
     teacher: int = 0
+
+    def __post_init__(self) -> None:
+        if self.features < 1 or self.hidden < 1 or not 0.0 <= self.noise < math.inf:
+            raise InputError(f"TeacherStudent needs features and hidden of at least 1 and noise of 0 or more, not {self}")
 
     def make(self, draws: Draws) -> tuple[Any, Any]:
         x = draws.normal(self.features)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from whygap.report.as_json import run_as_json
     from whygap.report.page import write_page
     from whygap.report.pictures import as_png, as_svg, curves, overfitting_over_epochs, terms_over_epochs, waterfall
+    from whygap.report.repetition import print_repetition
     from whygap.report.terminal import print_epochs, print_ladder, print_looks, print_runs, print_stretches, print_verdict
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "print_epochs",
     "print_ladder",
     "print_looks",
+    "print_repetition",
     "print_runs",
     "print_stretches",
     "print_verdict",
@@ -36,6 +38,7 @@ _HOME = {
     "as_json": ("run_as_json",),
     "page": ("write_page",),
     "pictures": ("as_png", "as_svg", "curves", "overfitting_over_epochs", "terms_over_epochs", "waterfall"),
+    "repetition": ("print_repetition",),
     "terminal": ("print_epochs", "print_ladder", "print_looks", "print_runs", "print_stretches", "print_verdict"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -70,6 +70,6 @@ def why_two_intervals(looks: Sequence[Look]) -> str:
     return (
         "Who looks after every epoch gives chance a new try each time, so an epoch counts as overfitting only if the wider "
         "interval lies above a tenth of the validation score, of accuracy above a tenth of its errors: "
-        f"all {len(looks)} of the wider ones hold together at {level_of(looks)}, the narrower ones "
-        "each for its own epoch only."
+        f"all {len(looks)} of the wider ones hold together at {level_of(looks)}, for training sets drawn anew too; "
+        "the narrower ones each for its own epoch and these very examples only."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from whygap.records import Cause, EpochGap, Estimate, NotMeasured, Run
+from whygap.records import Cause, EpochGap, Estimate, Finding, NotMeasured, Run
 from whygap.rungs import VALIDATION_DRAW
 
 
@@ -13,6 +13,11 @@ def warnings_about(run: Run, every: Sequence[EpochGap]) -> tuple[str, ...]:
     gaps = [g for g in every if g.gap is not None]
     failures = [p.text for p in run.problems]
     return tuple(dict.fromkeys([*failures, *_notes(run, every), *_lapses(every), *_doubts(gaps)]))
+
+
+def said_of(finding: Finding) -> str:
+    """Return what is said of a finding on what was presented, and what to do."""
+    return f"{finding.sentence} {finding.advice}".rstrip()
 
 
 def is_within_chance(estimate: Estimate) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from whygap.records import Cause, EpochGap, NotMeasured, Overfitting, RankedCause, Run, Score, Term, Verdict
 from whygap.verdict.coming import forecast_of
-from whygap.verdict.doubts import is_within_chance, remarks_about, warnings_about
+from whygap.verdict.doubts import is_within_chance, remarks_about, said_of, warnings_about
 from whygap.verdict.overfitting import judge_overfitting
 from whygap.verdict.sentences import WORDS
 
@@ -31,13 +31,16 @@ def judge(run: Run, *, score: str | None = None) -> Verdict:
     Returns
     -------
     Verdict
-        Never accuses from curves alone: "overfitting" needs an interval that excludes zero, and a leak is never claimed here.
+        Never accuses from curves alone: "overfitting" needs an interval that excludes zero, and "leak" examples that were seen
+        in both splits, more than chance gives.
     """
     every = run.of(score)
     gaps = [g for g in every if g.gap is not None]
     kind = every[0].score if every else Score(name=score or "loss")
     overfitting = judge_overfitting(every)
     causes = _ranked(gaps)
+    presented = next((g.repetition for g in reversed(every) if g.repetition is not None), None)
+    findings = () if presented is None else presented.findings
     headline = f"No epoch of this run has both a training and a validation {kind.name}, so there is no gap to explain."
     return Verdict(
         score=kind,
@@ -45,8 +48,8 @@ def judge(run: Run, *, score: str | None = None) -> Verdict:
         overfitting=overfitting,
         causes=causes,
         cannot_tell=_cannot_tell(every),
-        warnings=warnings_about(run, every),
-        remarks=remarks_about(every),
+        warnings=(*warnings_about(run, every), *(said_of(f) for f in findings if f.is_problem)),
+        remarks=(*remarks_about(every), *(said_of(f) for f in findings if not f.is_problem)),
         forecast=forecast_of(gaps) if gaps else None,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from whygap.estimate import reach
+from whygap.estimate import Moments, add_moments, reach
 from whygap.records import EpochGap, Look, Overfitting, OverfittingState, Term, bounds
 
 WORTH = 0.1
@@ -19,7 +19,8 @@ def judge_overfitting(gaps: Sequence[EpochGap]) -> Overfitting:
     """Say whether the network scores its training examples better than unseen ones, beyond chance, and since when.
 
     At an interval's level of 0.95 the k-th look is taken at 1 - 0.05 * 6 / (pi^2 k^2), so that a run that never overfits is
-    accused at any time with a probability of at most 5 % (Bonferroni over the epochs: the errors sum to 0.05). "Since" is the
+    accused at any time with a probability of at most 5 % (Bonferroni over the epochs: the errors sum to 0.05). Chance has also
+    drawn the training set, of which the examples may be easier than most before anything is learnt from them. "Since" is the
     first epoch of the last unbroken stretch of such epochs, which must reach the end of the run; an unreliable interval neither
     starts nor ends it.
 
@@ -42,8 +43,9 @@ def judge_overfitting(gaps: Sequence[EpochGap]) -> Overfitting:
     last = looks[-1]
     e, unseen = last.estimate, "fresh" if last.cause == "memorisation" else "validation"
     shown = f"{last.cause.capitalize()} is {e} in epoch {last.epoch}"
-    if len(looks) > 1:
-        shown += f"; {bounds(last.low, last.high)}, paying for {len(looks)} looks"
+    paid = [f"{len(looks)} looks"] * (len(looks) > 1) + ["the draw of the training set"] * (gaps[-1].draw_train is not None)
+    if paid:
+        shown += f"; {bounds(last.low, last.high)}, paying for {' and '.join(paid)}"
 
     def answer(state: OverfittingState, text: str) -> Overfitting:
         return Overfitting(state=state, since_epoch=since if state == "yes" else None, evidence=text, looks=looks)
@@ -79,7 +81,10 @@ def _measured(gaps: Sequence[EpochGap]) -> Iterator[tuple[EpochGap, Term]]:
 
 def _look(gap: EpochGap, term: Term, k: int) -> Look:
     e = term.estimate
-    below, above = reach(1.0 - (1.0 - e.level) * 6.0 / (math.pi * k) ** 2, e.df, e.skew) if e.se > 0.0 else (0.0, 0.0)
-    low, high = e.value - below * e.se, e.value + above * e.se
+    own = Moments(e.se**2, e.df, e.skew * e.se**3)
+    error = add_moments((own, Moments((gap.draw_train or 0.0) ** 2)))
+    se, level = math.sqrt(error.variance), 1.0 - (1.0 - e.level) * 6.0 / (math.pi * k) ** 2
+    below, above = reach(level, error.df, error.skew) if se > 0.0 else (0.0, 0.0)
+    low, high = e.value - below * se, e.value + above * se
     least = -high if gap.score.higher_is_better else low
     return Look(epoch=gap.epoch, cause=term.cause, estimate=e, low=low, high=high, overfits=e.reliable and least > _worth(gap))

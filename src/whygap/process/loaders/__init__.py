@@ -1,4 +1,4 @@
-"""Loaders for the frameworks, each in a module of its own that imports its framework: `numpy`, `torch`, `keras`, `jax`, `datasets`.
+"""Loaders for the frameworks, each in a module of its own that imports its framework.
 
-They all deliver the same examples: those of a `whygap.process.Stream`.
+`numpy`, `torch`, `keras`, `jax` and `hugging_face`: they all deliver the same examples: those of a `whygap.process.Stream`.
 """

@@ -56,6 +56,9 @@ def _draw(stream: Stream, epoch: Any, place: Any) -> Batch:
     return stream.process.draw(index, seed=stream.seed, split=stream.split, epoch=drawn, xp=jnp)
 
 
+_compiled = jax.jit(_draw, static_argnums=0)  # once for each stream and shape, not for each loader
+
+
 class JaxLoader(Loader[Batch]):
     """Walk through a stream in JAX arrays (x, y), made by one compiled function on the default device; see `Loader`.
 
@@ -69,11 +72,7 @@ class JaxLoader(Loader[Batch]):
     [(32, 20), (32, 20), (32, 20), (4, 20)]
     """
 
-    def __init__(self, stream: Stream, *, offset: int = 0) -> None:
-        super().__init__(stream, offset=offset)
-        self._draw = jax.jit(lambda epoch, place: _draw(stream, epoch, place))
-
     def _batches(self, offsets: Sequence[int]) -> Iterator[Batch]:
         for offset in offsets:
             epoch, place = self.stream.places(offset)
-            yield self._draw(jnp.uint32(epoch), jnp.asarray(place))
+            yield _compiled(self.stream, jnp.uint32(epoch), jnp.asarray(place))

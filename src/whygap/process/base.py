@@ -67,9 +67,10 @@ class Process:
     def make(self, draws: Draws) -> tuple[Any, Any]:
         """Return x and y of the batch, the examples along the first axis of both.
 
-        x is float32, or int32 for tokens; y is float32 for regression, int32 for classes. Each example may depend on its own
-        draws alone: no mean over the batch, no branch on a value. `@`, `sum`, `exp` and `log` differ from machine to machine
-        and with the size of the batch in the last bit; `whygap.process.arithmetic` has sums that don't.
+        x is float32, or int32 for tokens; y is float32 for regression, int32 for classes. `draw` makes these of other floats,
+        and of booleans and other signed integers. Each example may depend on its own draws alone: no mean over the batch, no
+        branch on a value. `@`, `sum`, `exp` and `log` differ from machine to machine and with the size of the batch in the last
+        bit; `whygap.process.arithmetic` has sums that don't.
         """
         raise NotImplementedError
 
@@ -117,22 +118,23 @@ class Process:
         flat = where.reshape(-1)
         if self.size is not None:
             self._check_domain(flat, split, epoch)
-        x, y = (
-            self._in_pieces(flat, seed, split, epoch)
-            if xp is np
-            else self.make(Draws(flat, seed=seed, split=split, epoch=epoch, xp=xp))
-        )
+        address = {"seed": seed, "split": split, "epoch": epoch, "xp": xp}
+        x, y = self._in_pieces(flat, address) if xp is np else self._made(flat, address)
         if where.ndim == 1:
             return x, y
         return x.reshape((*where.shape, *x.shape[1:])), y.reshape((*where.shape, *y.shape[1:]))
 
-    def _in_pieces(self, index: Any, seed: int, split: str, epoch: int) -> tuple[Any, Any]:
+    def _made(self, index: Any, address: dict[str, Any]) -> tuple[Any, Any]:
+        x, y = self.make(Draws(index, **address))
+        return _narrow(x, address["xp"]), _narrow(y, address["xp"])
+
+    def _in_pieces(self, index: Any, address: dict[str, Any]) -> tuple[Any, Any]:
         step = self.rows_at_once
         if index.shape[0] <= step:
-            return self.make(Draws(index, seed=seed, split=split, epoch=epoch))
+            return self._made(index, address)
         x = y = None
         for at in range(0, index.shape[0], step):
-            piece = self.make(Draws(index[at : at + step], seed=seed, split=split, epoch=epoch))
+            piece = self._made(index[at : at + step], address)
             if x is None or y is None:
                 x, y = (np.empty((index.shape[0], *part.shape[1:]), part.dtype) for part in piece)
             x[at : at + step], y[at : at + step] = piece
@@ -145,6 +147,13 @@ class Process:
             raise InputError(f"{has}: there are no new ones for epoch {epoch}")
         if isinstance(index, np.ndarray) and index.size and n is not None and index.max() >= n:
             raise InputError(f"{has}: there is none with index {index.max()}")
+
+
+def _narrow(values: Any, xp: Any) -> Any:
+    """Return floats as float32, booleans and signed integers as int32: JAX has no wider ones unless it is told to."""
+    kind = getattr(getattr(values, "dtype", None), "kind", "")
+    target = {"f": xp.float32, "i": xp.int32, "b": xp.int32}.get(kind)
+    return values if target is None or values.dtype == target else values.astype(target)
 
 
 @dataclass(frozen=True)
@@ -189,7 +198,7 @@ def process(make: Make | None = None, *, classes: int | None = None, truths: tup
     >>> @process(classes=2)
     ... def disc(draws):
     ...     x = draws.uniform(2, low=-1.0, high=1.0)
-    ...     return x, (x[:, 0] ** 2 + x[:, 1] ** 2 < 0.5).astype("int32")
+    ...     return x, x[:, 0] ** 2 + x[:, 1] ** 2 < 0.5
     >>> x, y = disc.draw(np.arange(1000), seed=1)
     >>> bool(abs(y.mean() - 0.125 * np.pi) < 0.05)
     True

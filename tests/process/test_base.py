@@ -39,6 +39,17 @@ class TestDraw:
             assert alone[1] == y[i]
         assert (x.dtype, y.dtype, x.shape, y.shape) == (np.float32, np.float32, (n, 20), (n,))
 
+    def test_what_numpy_widens_is_narrowed(self):
+        @process
+        def wide(draws):
+            return draws.integers(0, 9, 2) + 0.5, draws.uniform() < 0.5
+
+        x, y = wide.draw(np.arange(2000), seed=0)
+        xj, yj = wide.draw(np.arange(2000), seed=0, xp=jnp)
+        assert (x.dtype, y.dtype, xj.dtype, yj.dtype) == (np.float32, np.int32, np.float32, np.int32)
+        np.testing.assert_array_equal(x, xj)
+        np.testing.assert_array_equal(y, yj)
+
     def test_the_index_gives_the_shape(self):
         x, y = stripes.draw(np.arange(6).reshape(2, 3), seed=0)
         assert (x.shape, y.shape) == ((2, 3, 2), (2, 3))

@@ -1,0 +1,198 @@
+"""Which rows of a batch are held: those with the highest loss at the visit, where that tells, and others at random."""
+
+import copy
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import whygap.adapters.budget
+import whygap.adapters.session
+from whygap.adapters.epoch import Draw, VisitLog
+from whygap.adapters.session import Session
+from whygap.adapters.torch import Meter
+from whygap.adapters.torch_visits import Visit
+from whygap.errors import InputError
+
+EPOCHS, FIRST = 6, 3
+"""Epochs in all, and the first one for which those before it favour the worst."""
+
+
+def exact_loss(model, digits):
+    twin = copy.deepcopy(model).double().eval()
+    with torch.no_grad():
+        return float(
+            nn.functional.cross_entropy(twin(torch.as_tensor(digits.x_train).double()), torch.as_tensor(digits.y_train))
+        )
+
+
+def train(digits, seeds, *, alter=None, **options):
+    """Train once with as many meters as there are seeds; return their runs, the exact loss of every epoch, and a digest."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    data = TensorDataset(torch.as_tensor(digits.x_train), torch.as_tensor(digits.y_train))
+    batches = DataLoader(data, batch_size=40, shuffle=True)
+    valid = [(torch.as_tensor(digits.x_valid), torch.as_tensor(digits.y_valid))]
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    options = {"loss": nn.CrossEntropyLoss(), "valid": valid, "budget": 400, "store": False} | options
+    meters = [Meter(model, seed=seed, **options) for seed in seeds]
+    digest, exact = hashlib.sha256(), []
+    for _ in range(EPOCHS):
+        model.train()
+        walk = batches
+        for meter in meters:
+            walk = meter.train(walk)
+        for x, y in walk:
+            if alter is not None:
+                alter(x)
+            value = nn.functional.cross_entropy(model(x), y)
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+            digest.update(value.detach().numpy().tobytes())
+            for meter in meters:
+                meter.record(value)
+        for meter in meters:
+            meter.end_epoch()
+        exact.append(exact_loss(model, digits))
+    digest.update(torch.get_rng_state().numpy().tobytes())
+    return [meter.run for meter in meters], np.array(exact), digest.hexdigest()
+
+
+@pytest.fixture(autouse=True, params=[0, 8], ids=["no looks", "looks"])
+def looks(request, monkeypatch):
+    """Visits that are scored again after their step are held as a whole, others not before the model has seen them."""
+    monkeypatch.setattr(whygap.adapters.budget, "ENOUGH_LOOKS", request.param)
+    return request.param
+
+
+@pytest.fixture
+def observed(monkeypatch):
+    """The observations that meters make, one after another."""
+    found, end_epoch = [], Session.end_epoch
+    monkeypatch.setattr(Session, "end_epoch", lambda self, o, **more: found.extend(o) or end_epoch(self, o, **more))
+    return found
+
+
+def check_draws(observations):
+    """Check that in every batch those that were sure had the highest losses at the visit."""
+    for o in observations:
+        s = o.sample
+        assert s.is_sure is not None
+        at_visit = s.on_rung["visited"][0]
+        for unit in range(s.batch.size):
+            inside = s.unit == unit
+            assert s.is_sure[inside].sum() == inside.sum() // 2
+            assert at_visit[inside & s.is_sure].min() >= at_visit[inside & ~s.is_sure].max()
+
+
+def own_loss(output, target):
+    torch.rand(3)  # a loss may draw, and that must leave no trace
+    return nn.functional.cross_entropy(output, target, reduction="none")
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), own_loss], ids=["of torch", "own"])
+def test_the_worst_are_held_once_an_epoch_has_shown_that_it_pays(digits, observed, loss):
+    _, _, digest = train(digits, [5], loss=loss)
+    assert all(o.sample.is_sure is None for o in observed[: FIRST - 1])
+    check_draws(observed[FIRST - 1 :])
+    assert digest == train(digits, [])[2]
+
+
+def errors_of(digits, seeds):
+    """Return the errors of the end-of-epoch loss, (s, epochs), and the share of its intervals that hold the exact one."""
+    runs, exact, _ = train(digits, seeds)
+    epochs = [run.epochs[FIRST - 1 :] for run in runs]
+    errors = np.array([[gap.rung("end_weights").value for gap in gaps] for gaps in epochs]) - exact[FIRST - 1 :]
+    averaging = [gap.term("averaging").estimate for gaps in epochs for gap in gaps]
+    return errors, np.mean([e.low <= e.value - error <= e.high for e, error in zip(averaging, errors.ravel(), strict=True)])
+
+
+def test_the_estimates_are_unbiased_and_better_than_at_random(digits, monkeypatch):
+    errors, covered = errors_of(digits, range(60))
+    assert np.all(np.abs(errors.mean(axis=0)) < 4.0 * errors.std(axis=0) / np.sqrt(60))
+    assert 0.9 <= covered <= 0.99  # of 240, four of each sample's training
+    monkeypatch.setattr(Session, "are_worst_sure", False)
+    at_random, _ = errors_of(digits, range(60))
+    assert np.mean(errors**2) < 0.75 * np.mean(at_random**2)
+
+
+def test_where_losses_at_the_visits_tell_nothing_rows_are_drawn_at_random(digits, observed, monkeypatch):
+    monkeypatch.setattr(whygap.adapters.session, "compare_draws", lambda o, rungs: 1.1)
+    train(digits, [5])
+    assert all(o.sample.is_sure is None for o in observed)
+
+
+def test_a_loop_that_writes_into_its_batches(digits, looks, observed, monkeypatch):
+    """What was held before is a copy, so that nothing depends on what the loop does with its own."""
+
+    def double(x):
+        x.mul_(2.0)
+
+    def forward(model, batch):
+        return model(2.0 * batch[0]), batch[1]
+
+    monkeypatch.setattr(whygap.adapters.session, "compare_draws", lambda o, rungs: 0.1)
+    train(digits, [5], alter=double, forward=forward)
+    for o in observed:
+        n_whole = looks + 1  # and what is checked
+        assert o.sample.is_sure is None or np.unique(o.sample.unit[o.sample.is_sure]).size <= n_whole
+
+
+def test_a_loop_that_begins_to_write_into_its_batches_is_told(digits, looks, monkeypatch):
+    monkeypatch.setattr(whygap.adapters.session, "compare_draws", lambda o, rungs: 0.1)
+    monkeypatch.setattr(VisitLog, "is_checking", False)
+    calls = []
+
+    def later(x):
+        calls.append(1)
+        if len(calls) > 40:
+            x.mul_(2.0)
+
+    with pytest.raises(InputError, match="written into before the model had seen it" if not looks else "comparing|written"):
+        train(digits, [5], alter=later)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    losses=st.lists(st.floats(allow_nan=False, width=32), min_size=2, max_size=40),
+    data=st.data(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_fewer_of_the_rows_held_are_drawn_as_those_were(losses, data, seed):
+    """Had fewer been asked for at the visit, they would have been the same."""
+    loss = np.array(losses)
+    n = data.draw(st.integers(1, len(losses)))
+    fewer = data.draw(st.integers(1, n))
+    order = np.random.default_rng(seed).permutation(len(losses))
+    batch = torch.arange(len(losses))
+    visits = []
+    for first in (n, fewer):
+        visit = Visit(batch, len(losses), len(losses), draw=Draw(order, first, top=first // 2), loss=loss)
+        visit.choose()
+        visit.keep(fewer)
+        visits.append(visit)
+    many, few = visits
+    assert many.n == few.n == fewer
+    assert torch.equal(many.batch, many.index)
+    sure = [set(v.batch.numpy()[v.is_sure]) if v.is_sure is not None else set() for v in visits]
+    assert sorted(loss[list(sure[0])]) == sorted(loss[list(sure[1])])  # of equal losses either
+    if len(set(losses)) == len(losses):
+        assert set(many.batch.tolist()) == set(few.batch.tolist())
+        assert sure[0] == sure[1]
+
+
+def test_every_row_that_is_not_sure_is_as_likely_as_the_others():
+    rng, counts = np.random.default_rng(0), np.zeros(10)
+    loss = np.arange(10.0)
+    for _ in range(3000):
+        rows, is_sure = Draw(rng.permutation(10), 5, 2).rows(loss)
+        assert set(rows[is_sure]) == {8, 9}
+        counts[rows] += 1
+    assert np.all(counts[8:] == 3000)
+    assert np.all(np.abs(counts[:8] - 3000 * 3 / 8) < 4 * np.sqrt(3000 * 3 / 8 * 5 / 8))
