@@ -2,12 +2,12 @@
 
     python benchmarks/forecast.py [--quick] [--fit] [--runs FILE.npz] [--json FILE] [--workers 2]
 
-Networks of many kinds are trained until validation has turned, or on examples that never come twice (forecast_cases.py). The true
-turn is the minimum of a smoothed validation curve; runs without a clear one are left out, and counted. A forecast sees the
-epochs up to a cut: half of those before the turn, or a random share of them. The first leaks the answer: "twice the epochs
-seen" is then always right, and any method that was fitted to such cuts would learn to say so. So constants are fitted to random
-cuts, and to runs of other settings than are shown here (--fit trains those, and prints the constants). How far that carries is told
-by constants that were fitted without a family of runs, an optimiser or early turns, and are held against just those.
+Networks of many kinds are trained until validation has turned, or on examples that never come twice (forecast_cases.py).
+The true turn is the minimum of a smoothed validation curve; runs without a clear one are left out, and counted. A forecast
+sees the epochs up to a cut: half of those before the turn, or a random share of them. The first leaks the answer: "twice the
+epochs seen" is then always right, and any method that was fitted to such cuts would learn to say so. So constants are fitted
+to random cuts, and to runs of other settings than are shown here (--fit trains those, and prints the constants). How far that
+carries is told by constants that were fitted without a family of runs, an optimiser or early turns, and are held against them.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def wide_shares(rng: np.random.Generator) -> Array:
     return rng.uniform(0.05, 0.95, CUTS)
 
 
-def half(rng: np.random.Generator) -> Array:
+def half(_: np.random.Generator) -> Array:
     """Return a half."""
     return np.array([0.5])
 
@@ -167,7 +167,7 @@ METHODS: dict[str, Callable[[Cut], Judged]] = {
     "whygap": by_whygap,
     "whygap, ends of epochs": lambda cut: by_whygap(cut, ends=True),
     "it is now": lambda cut: Judged("turn", cut.seen, cut.seen, cut.seen),
-    "never": lambda cut: Judged("no_turn", NEVER, NEVER, NEVER),
+    "never": lambda _: Judged("no_turn", NEVER, NEVER, NEVER),
     "twice the epochs seen": lambda cut: Judged("turn", 2.0 * cut.seen, 1.25 * cut.seen, 5.0 * cut.seen),
     "parabola": by_quadratic,
     "Gaussian process": by_gaussian_process,
@@ -257,9 +257,10 @@ def load(file: Path) -> list[Curve]:
 
 
 def labelled_logs() -> tuple[list[tuple[Curve, float | None]], list[Curve]]:
-    """Return logs of other people's trainings (Li et al. 2024, arXiv:2401.10359) with their turns, and those that don't overfit.
+    """Return logs of other people's trainings (Li et al. 2024, arXiv:2401.10359): with their turns, and those without one.
 
-    Those labelled as overfitting whose turn is clear, and those labelled as not; none where the folder `shared` lacks them.
+    They are labelled: as overfitting, of which those are taken whose turn is clear, and as not. Without the folder `shared`
+    beside the repository, or that which WHYGAP_SHARED names, there are none.
     """
     folders = [os.environ.get("WHYGAP_SHARED", ""), str(Path(__file__).parents[2] / "shared")]
     files = [Path(f) / "data" / "overfit_logs.json.gz" for f in folders if f]
@@ -353,12 +354,14 @@ def main() -> None:
     told("cuts at 5-95 %", s)
 
     print(f"\nConstants fitted to one kind, held against another, random cuts\n{HEAD}")
-    without: list[tuple[Cut, Judged]] = []
-    for family in families:
-        own = fitted([c for c in random if c.curve.family != family])
-        without += [(c, by_whygap(c, own)) for c in random if c.curve.family == family]
-    results["other families -> each family"] = s = summary([c for c, _ in without], [j for _, j in without])
-    told("other families -> each family", s)
+    halves = cuts_of(turning, half)
+    for name, held in (("other families -> each family", random), ("the same, half of the epochs", halves)):
+        pairs = []
+        for family in families:
+            own = fitted([c for c in random if c.curve.family != family])
+            pairs += [(c, by_whygap(c, own)) for c in held if c.curve.family == family]
+        results[name] = s = summary([c for c, _ in pairs], [j for _, j in pairs])
+        told(name, s)
     for name, other in (("Adam", "SGD"), ("SGD", "Adam"), ("turns before epoch 25", "turns from epoch 25 on"),
                         ("turns from epoch 25 on", "turns before epoch 25")):  # fmt: skip
         own = fitted([c for c in random if kinds[name](c)])

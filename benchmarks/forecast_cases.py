@@ -1,7 +1,7 @@
 """Training runs of many kinds whose validation turns, or can't: what forecasts of the turn are held against.
 
-Settings are drawn at random, family by family: a family is a process with the kind of network that suits it. What is drawn is
-the number of examples, the regime, widths, optimiser, learning rate, batch size, weight decay and the size of the validation set.
+Settings are drawn at random, family by family: a family is a process with the kind of network that suits it. What is drawn
+is the number of examples, the regime, widths, optimiser, learning rate, batch size, weight decay and the validation set's size.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LEAST_EPOCHS, MOST_EPOCHS = 60, 500
 
 @dataclass(frozen=True)
 class NoisyTargets(Process):
-    """A process of numbers to which normal noise is added: without any, a network need not get worse by learning them by heart."""
+    """A process of numbers with normal noise added: without any, a network need not get worse by learning them by heart."""
 
     process: Process
     noise: float
@@ -71,7 +71,7 @@ FAMILIES: dict[str, tuple[Process, tuple[int, int], tuple[int, int], bool]] = {
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """The loss of one run after each epoch, 1 for the first: of training as reported and at the epoch's end, and of validation."""
+    """The loss of one run after each epoch, 1 for the first: training as reported and at the epoch's end, and validation."""
 
     family: str
     setting: str

@@ -39,7 +39,7 @@ def planted(turn, n, *, power=1.0, start=0.0):
 def test_planted_turn_lies_in_the_interval(turn, power, start):
     e, t, v = planted(turn, 2 * turn, power=power, start=start)
     assert e[v.argmin()] == turn
-    for share in (0.4, 0.5, 0.7):
+    for share in (0.5, 0.7):
         k = int(share * turn)
         f = forecast_turn(t[:k], v[:k], age=0.0, level=0.95)
         assert f.state == "turn"
