@@ -315,7 +315,7 @@ class Verdict(Record, frozen=True):
     """The answer to "why do the two scores differ", for one score of one run.
 
     `stretches` take a run that is known from its log alone in ranges of epochs, and `to_know` are the lines of code that would
-    tell what the log can't. `forecast` says when validation will turn if training goes on as it did.
+    tell what the log can't.
     """
 
     score: Score
@@ -327,11 +327,9 @@ class Verdict(Record, frozen=True):
     remarks: tuple[str, ...] = ()
     stretches: tuple[Stretch, ...] = ()
     to_know: str = ""
-    forecast: Forecast | None = None
 
     def __str__(self) -> str:
         lines = [self.headline, self.overfitting.evidence]
-        lines += [self.forecast.evidence] if self.forecast and self.forecast.state in ("turn", "no_turn") else []
         lines += [f"- {c.sentence} {c.advice}".rstrip() for c in self.causes]
         lines += [f"- {m.cause}: cannot be told: {m.why}" for m in self.cannot_tell]
         lines += [f"! {w}" for w in self.warnings]

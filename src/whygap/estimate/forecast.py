@@ -25,7 +25,7 @@ Array = npt.NDArray[np.float64]
 
 FEWEST_EPOCHS = 5
 GROWS = 2.6
-"""Standard errors that the gap must grow by: chosen on fresh examples, where 95 % of cuts show less (benchmarks/forecast.py)."""
+"""How many standard errors the gap must grow by: chosen on fresh examples, where 95 % of cuts show less."""
 
 LEAST_ERROR, LEAST_OF_LEVEL = 0.02, 0.005
 """Added to that standard error, in quadrature: shares of what was learnt, and of the score itself, by which a gap changes for
