@@ -33,7 +33,7 @@ def loader(regime: Regime, split: str, batch_size: int = 40) -> TorchLoader:
     return TorchLoader(Stream(process=SequenceRegression(), regime=regime, batch_size=batch_size, split=split, seed=2))
 
 
-def train(regime: Regime, *, epochs: int = 40, name: str | None = None, store: object = None) -> Meter:
+def train(regime: Regime, *, epochs: int = 60, name: str | None = None, store: object = None) -> Meter:
     """Train a small network in one regime and measure it."""
     torch.manual_seed(0)
     model = nn.Sequential(

@@ -39,7 +39,7 @@ def test_only_a_set_that_is_small_and_seen_again_is_memorised():
     torch.set_num_threads(1)
     try:
         meters = {
-            name: example.train(regime, epochs=20 if regime.n > 200 else 40, store=False)
+            name: example.train(regime, epochs=20 if regime.n > 200 else 60, store=False)
             for name, regime in example.REGIMES.items()
         }
     finally:
