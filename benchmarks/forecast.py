@@ -214,7 +214,7 @@ def fitted(cuts: Sequence[Cut]) -> Calibration:
     left = np.concatenate([y[family == f] - _predicted(*_regress(x[family != f], y[family != f]), x[family == f])
                            for f in np.unique(family)])  # fmt: skip
     start, weights = _regress(x, y)
-    return Calibration(start, tuple(weights), tuple(np.quantile(left, PROBABILITIES)))  # type: ignore[arg-type]
+    return Calibration(start, tuple(weights), tuple(np.quantile(left, PROBABILITIES)))  # type: ignore[arg-type]  # of fixed lengths
 
 
 def _regress(x: Array, y: Array) -> tuple[float, Array]:

@@ -24,7 +24,8 @@ def test_every_shipped_process_is_in_the_table():
         for name in whygap.process.__all__
         if isinstance(value := getattr(whygap.process, name), type) and issubclass(value, whygap.process.Process)
     }
-    assert {call.split("(")[0] for call, _ in ROW.findall(PAGE.read_text(encoding="utf-8"))} == shipped - {"Process", "LabelNoise"}
+    shipped -= {"Process", "LabelNoise"}  # the base, and what is wrapped around others
+    assert {call.split("(")[0] for call, _ in ROW.findall(PAGE.read_text(encoding="utf-8"))} == shipped
 
 
 @pytest.mark.parametrize(("call", "told"), ROW.findall(PAGE.read_text(encoding="utf-8")))

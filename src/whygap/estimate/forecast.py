@@ -156,7 +156,7 @@ def forecast_turn(
     t, v, at = t[kept], v[kept], at[kept]
 
     def answer(state: str, text: str, **numbers: float) -> Forecast:
-        return Forecast(state=state, evidence=text, level=level, **numbers)  # type: ignore[arg-type]
+        return Forecast(state=state, evidence=text, level=level, **numbers)  # type: ignore[arg-type]  # the numbers of its fields
 
     unknown = "When validation will turn can't be told"
     if v.size < FEWEST_EPOCHS:

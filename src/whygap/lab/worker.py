@@ -48,7 +48,7 @@ def pickle_plan(plan: Plan) -> bytes:
     """
     import cloudpickle
 
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
         def reducer_override(self, obj: object) -> object:
             # it names the module that it stands in; in a script or a notebook other processes have no such module
             if isinstance(obj, MadeProcess):
