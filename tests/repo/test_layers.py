@@ -9,9 +9,9 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "whygap"
 
 ORDER = (
-    "errors", "records", "estimate", "audit", "observation", "rungs", "choice", "parts", "ladder", "process",
-    "store_file", "store", "verdict", "report",
-    "logs", "adapters", "lab", "demo", "cli",
+    "errors", "records", "trials", "estimate", "audit", "observation", "rungs", "choice", "parts", "ladder", "process",
+    "store_file", "store", "verdict", "answers", "report",
+    "logs", "adapters", "lab", "probe", "demo", "cli",
 )  # fmt: skip
 """From low to high; a room may import itself and what stands before it."""
 
@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "estimate": {"errors", "records", "estimate"},
     "audit": {"errors", "records", "audit"},
     "process": {"errors", "records", "process"},
-    "logs": {"errors", "records", "estimate", "logs"},
+    "logs": {"errors", "records", "trials", "estimate", "logs"},
 }
 MUST_NOT_IMPORT = {
     "verdict": {"store", "store_file", "report"},
