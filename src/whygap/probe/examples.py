@@ -45,8 +45,8 @@ Convert = Callable[[Any], Any]
 """From a leaf of the user's data to an array or tensor of the framework."""
 
 
-def as_examples(batch: Any, convert: Convert, what: str) -> Examples:
-    """Return a batch (x, y), (x1, x2, ..., y) or dict with a target as examples.
+def as_examples(batch: Any, convert: Convert, what: str, *, most: int = 2) -> Examples:
+    """Return a batch (x, y), or of up to `most` parts (x1, x2, ..., y), or a dict with a target, as examples.
 
     Raises
     ------
@@ -58,10 +58,11 @@ def as_examples(batch: Any, convert: Convert, what: str) -> Examples:
         if key is None:
             raise InputError(f"{what} is a dict without a target under one of {', '.join(TARGET_KEYS)}")
         x, y = {k: v for k, v in batch.items() if k != key}, batch[key]
-    elif isinstance(batch, (tuple, list)) and len(batch) >= 2:
+    elif isinstance(batch, (tuple, list)) and 2 <= len(batch) <= most:
         x, y = (batch[0] if len(batch) == 2 else tuple(batch[:-1])), batch[-1]
     else:
-        raise InputError(f"{what} must be (x, y), not something of type {type(batch).__name__}")
+        of = f" of {len(batch)} parts" if isinstance(batch, (tuple, list)) else ""
+        raise InputError(f"{what} must be (x, y), not a {type(batch).__name__}{of}")
     made = Examples(_mapped(x, convert), _mapped(y, convert))
     lengths = {len(leaf) if getattr(leaf, "ndim", 0) else -1 for leaf in (*_leaves(made.x), *_leaves(made.y))}
     if len(lengths) != 1 or -1 in lengths or 0 in lengths:
@@ -107,33 +108,55 @@ class Drawn(NamedTuple):
 
 
 class Passing:
-    """What a loader brings, epoch by epoch; the first `held` is kept for other questions.
+    """What a loader brings, epoch by epoch; of the first, `held` stays for other questions.
+
+    Parameters
+    ----------
+    walk : Walk
+        Through the loader.
+    read : callable
+        From a batch to examples.
+    concatenate : callable
+        Joins arrays.
+    what : str
+        As shown to people.
+    deadline : float
+        By `time.monotonic`: an epoch that isn't read by then is none.
 
     Raises
     ------
     InputError
-        If the loader fails, brings nothing, or has no end and `steps` isn't given.
+        If the loader fails or brings nothing, or an epoch takes too long: it may have no end.
     """
 
-    def __init__(self, walk: Walk, convert: Convert, concatenate: Callable[[list[Any]], Any], deadline: float) -> None:
-        self._walk, self._convert, self._concatenate, self._deadline = walk, convert, concatenate, deadline
+    def __init__(
+        self, walk: Walk, read: Callable[[Any], Examples], concatenate: Convert, *, what: str, deadline: float
+    ) -> None:
+        self._walk, self._read, self._concatenate, self._what, self._deadline = walk, read, concatenate, what, deadline
         self.batch_size = 0
-        self._first: Examples | None = self._read()
-        self.held = self._first
+        self.held = self._next()
+        self._first: Examples | None = self.held
 
     def epoch(self, k: int, *, seed: int) -> Examples:
-        found, self._first = self._first or self._read(), None
+        """Return the next epoch, whichever it is.
+
+        Raises
+        ------
+        InputError
+            As for the first.
+        """
+        found, self._first = self._first or self._next(), None
         return found
 
-    def _read(self) -> Examples:
+    def _next(self) -> Examples:
         parts = []
         for batch, _ in self._walk.epoch(max(0.0, self._deadline - time.monotonic())):
-            parts.append(as_examples(batch, self._convert, "a batch of train"))
+            parts.append(self._read(batch))
             self.batch_size = max(self.batch_size, parts[-1].n)
         if self._walk.is_cut:
-            raise InputError("train was not read to its end within the time: give steps=, the batches of an epoch, or more time")
+            raise InputError(f"{self._what} was not read to its end in time: say with steps= how many batches are an epoch")
         if not parts:
-            raise InputError("train brings no batch")
+            raise InputError(f"{self._what} brings no batch")
         return joined(parts, self._concatenate)
 
 

@@ -29,6 +29,8 @@ class KerasWorkshop:
         If Keras or its backend isn't installed.
     """
 
+    most_parts = 2  # a third one would be the weights of examples
+
     def __init__(self) -> None:
         os.environ.setdefault("KERAS_BACKEND", "jax")
         try:

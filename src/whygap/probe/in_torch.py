@@ -30,6 +30,8 @@ class TorchWorkshop:
         If it isn't installed.
     """
 
+    most_parts = 100
+
     def __init__(self) -> None:
         try:
             import torch

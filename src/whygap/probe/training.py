@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -91,6 +92,15 @@ class Workshop(Protocol):
     """A framework: where networks are made, and what data are to it."""
 
     version: str
+    most_parts: int
+
+    def preserved(self) -> AbstractContextManager[None]:
+        """Return a context that restores every global random state."""
+        ...
+
+    def iterable(self, data: Any, batch_size: int) -> Any:
+        """Return a pair of arrays, or what gives batches."""
+        ...
 
     def convert(self, leaf: Any) -> Any:
         """Return an array or tensor of the user's as this framework takes it."""
