@@ -13,8 +13,7 @@ import numpy as np
 from whygap.adapters.loader_walk import Walk
 from whygap.audit import Tally, hash_examples, judge_repetition
 from whygap.errors import InputError
-from whygap.named import in_one_line
-from whygap.probe.case import Case
+from whygap.probe.case import Case, in_one_line
 from whygap.probe.examples import Drawn, Examples, Kept, Passing, Source, as_examples
 from whygap.probe.result import Look, Result
 from whygap.probe.training import Network, OutOfTime, Regulariser, Setting, Workshop

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from whygap.errors import InputError
-from whygap.named import in_one_line
 
 Framework = Literal["torch", "keras"]
 
@@ -123,3 +122,8 @@ def why_not_wider(factory: Callable[..., Any]) -> str:
     if has_argument:
         return "the factory's argument width has no number as its default"
     return "the factory takes no width: write it as def factory(width=64)"
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return the type of an error and the last line of its text."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[-1]}"

@@ -11,8 +11,7 @@ import numpy as np
 
 from whygap.audit.contents import as_array
 from whygap.errors import InputError, MissingPackageError
-from whygap.named import in_one_line
-from whygap.probe.case import Case
+from whygap.probe.case import Case, in_one_line
 from whygap.probe.examples import Examples
 from whygap.probe.training import OutOfTime, Regulariser, Scored, constants_of, errors_of, errors_of_constant
 

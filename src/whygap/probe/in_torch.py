@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from whygap.errors import InputError, MissingPackageError
-from whygap.named import in_one_line
-from whygap.probe.case import Case
+from whygap.probe.case import Case, in_one_line
 from whygap.probe.examples import Examples
 from whygap.probe.training import Regulariser, Scored, constants_of, errors_of, errors_of_constant
 

@@ -144,7 +144,7 @@ def share_learnt(scored: Scored, constant: Scored, *, level: float = 0.95) -> Es
     assert b is not None
     base = float(b.mean())
     if not base > 0.0:
-        return Estimate(value=0.0, low=-math.inf, high=math.inf, reliable=False, why="a constant is as good as can be")
+        return Estimate(value=0.0, low=0.0, high=1.0, reliable=False, why="a constant is as good as can be")
     left = float(a.mean()) / base
     rest = a - left * (b if b.size == a.size else b.mean())
     variance = error_of_draw(rest).variance / base**2
