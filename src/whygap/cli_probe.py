@@ -28,20 +28,25 @@ def probe(
 ) -> int:
     """Say why your own model overfits, or why not, by training it with one thing changed at a time.
 
-    The factory returns the training as you would run it, a whygap.probe.Case or a dict:
+    The factory returns the training as you would run it, as a
+    whygap.probe.Case or a dict:
 
         def factory(width=64):
             return {
-                "model": lambda: Net(width),      # a new model; in Keras a compiled one
-                "train": (x, y),                  # arrays, a PyTorch dataset, or a loader
+                "model": lambda: Net(width),  # a new one; in Keras compiled
+                "train": (x, y),  # arrays, a PyTorch dataset, or a loader
                 "valid": (x_valid, y_valid),
-                "loss": torch.nn.CrossEntropyLoss(),                         # PyTorch only
-                "optimiser": lambda p: torch.optim.Adam(p, lr=1e-3),         # PyTorch only
-                "batch_size": 32, "epochs": 20,
+                "batch_size": 32,
+                "epochs": 20,
+                # PyTorch only:
+                "loss": torch.nn.CrossEntropyLoss(),
+                "optimiser": lambda p: torch.optim.Adam(p, lr=1e-3),
             }
 
-    With a number as the default of an argument width, a wider model is tried. More keys: steps, the batches in an epoch of a loader
-    without an end; fresh, a process, or a function (n, seed) that returns new examples (x, y).
+    With a number as the default of an argument width, a wider model is tried.
+    Two more keys: steps, the batches in an epoch of a loader without an end;
+    fresh, a process of whygap or a function (n, seed) that returns n new
+    examples (x, y).
 
     Ctrl-C ends it with what was found until then.
     """

@@ -24,6 +24,10 @@ PARTS = (16, 4)
 SMALLEST = 8
 """Fewest examples of a part."""
 
+LEARNT = 0.995
+STALLED, STALLED_FROM = 0.005, 20
+"""Share of random labels learnt in the second half of a training, from so many epochs on, below which it is over."""
+
 SEEDS = 2
 """Further seeds."""
 
@@ -209,9 +213,10 @@ def _is_overfitted_for_long(result: Result) -> bool:
 
 
 def _has_learnt(result: Result) -> bool:
-    """Return whether all random labels are learnt, or no more are being learnt."""
+    """Return whether all random labels are learnt, or so few parameters have stopped learning any."""
     found = memorised(result)
     if found is None:
         return False
-    is_stalled = result.epochs >= 20 and found.late < 0.005 and found.share.high < 0.4
-    return found.share.value > 0.995 or is_stalled
+    # with as many parameters as examples, learning by heart may begin late
+    is_stalled = result.n_parameters < result.n and result.epochs >= STALLED_FROM and found.late < STALLED
+    return found.share.value > LEARNT or (is_stalled and found.is_little)

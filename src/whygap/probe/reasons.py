@@ -143,28 +143,40 @@ def _never_repeated(e: Evidence) -> Iterator[Reason]:
     if e.repetition is None or e.repetition.finding("regime") is None:
         return
     because, said = "no example is presented twice", e.repetition.findings[0].sentence
-    if e.repetition.regime == "fresh":
-        if e.kept is None or not e.kept.looks:
-            text = f"{said} Training on examples that are kept would tell whether that is why."
-            yield Reason(name="never repeated", state="cannot_tell", because=because, sentence=text)
-            return
+    if e.repetition.regime == "fresh" and e.kept is not None and e.kept.looks:
         words = f"with the {e.kept.n:,} examples of one epoch kept and presented again"
         reason = _taken_away("never repeated", because, words, e.kept, e.given)
         yield _saying(reason, f"{said} {reason.sentence}")
-    else:
-        is_known = e.repetition.regime in ("once", "pool", "uneven")
-        yield Reason(name="never repeated", state="no" if is_known else "cannot_tell", because=because, sentence=said)
+    elif e.repetition.regime == "fresh":
+        text = f"{said} Training on examples that are kept would tell whether that is why."
+        yield Reason(name="never repeated", state="cannot_tell", because=because, sentence=text)
+    elif e.repetition.regime in ("once", "pool", "uneven"):
+        if e.repetition.regime == "once":
+            times = "once in its only epoch, and again when it is trained on"
+            if e.given.epochs > 1:
+                times = f"in every epoch, {e.given.epochs} times in all"
+            said = f"Each of its {e.given.n:,} examples is presented {times}."
+        yield Reason(name="never repeated", state="no", because=because, sentence=said)
 
 
 def _few_epochs(e: Evidence) -> Iterator[Reason]:
     because = f"{e.given.epochs} epoch{'s are' if e.given.epochs > 1 else ' is'} too few for it"
-    forecast = "" if e.forecast is None else f" {e.forecast.evidence}"
+    reason = None
     if e.longer is not None and e.longer.epochs > e.given.epochs:
         reason = _taken_away("epochs", because, f"trained on to epoch {e.longer.epochs}", e.longer, e.given)
-        yield _saying(reason, reason.sentence + forecast)
-    elif e.forecast is not None:
-        state = {"turn": "yes", "no_turn": "no"}.get(e.forecast.state, "cannot_tell")
-        yield Reason(name="epochs", state=state, because=because, sentence=e.forecast.evidence)  # type: ignore[arg-type]  # of three
+    if e.forecast is None:
+        found, text = "cannot_tell", ""
+    else:
+        is_new = e.repetition is not None and e.repetition.regime == "fresh"  # what never comes again isn't learnt by heart
+        found = {"turn": "cannot_tell" if is_new else "yes", "no_turn": "no"}.get(e.forecast.state, "cannot_tell")
+        text = e.forecast.evidence
+    if reason is None:
+        if text:
+            yield Reason(name="epochs", state=found, because=because, sentence=text)  # type: ignore[arg-type]  # of three
+    elif reason.state != "yes" and found == "yes":
+        yield Reason(name="epochs", state="yes", because=because, sentence=f"{reason.sentence} {text}")
+    else:
+        yield _saying(reason, f"{reason.sentence} {text}".strip())
 
 
 def _capacity(e: Evidence) -> Iterator[Reason]:
@@ -172,7 +184,9 @@ def _capacity(e: Evidence) -> Iterator[Reason]:
     if found is None:
         return
     r = e.random[1]
-    because = f"it has too few parameters ({r.n_parameters:,}) to learn {r.n:,} examples by heart"
+    because = f"it can't learn {r.n:,} examples by heart in so many steps"
+    if r.n_parameters < r.n:
+        because = f"it has too few parameters ({r.n_parameters:,}) to learn {r.n:,} examples by heart"
     text = _learnt(r, found)
     for part, other in sorted(e.random.items()):
         less = memorised(other) if part > 1 else None
