@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from whygap.records import Estimate, Forecast, Overfitting, OverfittingState, Record, Repetition
 from whygap.trials import Trial
 
@@ -56,7 +58,7 @@ class ProbeAnswer(Record, frozen=True):
     forecast: Forecast | None = None
     left_out: tuple[LeftOut, ...] = ()
     trials: tuple[Trial, ...] = ()
-    gaps: dict[str, Estimate] = {}
+    gaps: dict[str, Estimate] = msgspec.field(default_factory=dict)
     seconds: float = 0.0
     spent_s: float = 0.0
     is_interrupted: bool = False

@@ -13,6 +13,7 @@ import numpy as np
 from whygap.adapters.loader_walk import Walk
 from whygap.audit import Tally, hash_examples, judge_repetition
 from whygap.errors import InputError
+from whygap.estimate import is_usable
 from whygap.probe.case import Case, in_one_line
 from whygap.probe.examples import Drawn, Examples, Kept, Passing, Source, as_examples
 from whygap.probe.result import Look, Result
@@ -44,13 +45,15 @@ class Pace(NamedTuple):
 class Training:
     """A training that can be taken further.
 
-    `scored` are the training examples that are looked at, None for those visited; `regularisers` what could be turned off.
+    `scored` are the training examples that are looked at, None for those visited; `unseen` some that were left out;
+    `regularisers` what could be turned off.
     """
 
     result: Result
     network: Network
     source: Source
     scored: Examples | None
+    unseen: Examples | None
     regularisers: tuple[Regulariser, ...]
 
 
@@ -138,7 +141,10 @@ class Bench:
         if setting.is_random and scored is not None:
             result.constant = network.score_of_constant(scored) or network.score(scored)
         self.results.append(result)
-        return Training(result, network, source, scored, regularisers)
+        unseen = None
+        if setting.part > 1 and not setting.is_random:
+            unseen = self.held.but_for_some(n, self.seed).some(MOST_SCORED, self.seed)
+        return Training(result, network, source, scored, unseen, regularisers)
 
     def go_on(
         self,
@@ -159,30 +165,40 @@ class Bench:
         result = training.result
         limit = min(self.deadline, self.deadline if seconds is None else time.monotonic() + seconds)
         result.reached_end = False
-        while result.epochs < epochs:
-            began, target = time.monotonic(), min(epochs, result.epochs + self.every)
-            reported, visited = 0.0, training.scored
-            try:
-                for k in range(result.epochs, target):
-                    self._tell(f"{name or result.setting.name}, epoch {k + 1} of {epochs}")
-                    reported, visited = self._epoch(training, k, limit)
-            except OutOfTime:
-                return result
-            seen = visited if training.scored is None else training.scored
-            assert seen is not None
-            train = training.network.score(seen.some(MOST_SCORED, self.seed + target))
-            look = Look(target, reported, train, training.network.score(self._valid))
-            if not (np.isfinite(look.train.loss).all() and np.isfinite(look.valid.loss).all()):
-                result.diverged = True
-                return result
+        while result.epochs < epochs and time.monotonic() < limit:
+            look = self._look(training, epochs, limit, name or result.setting.name)
+            if look is None:
+                break
             result.looks.append(look)
-            result.look_seconds.append(time.monotonic() - began)
-            result.seconds += result.look_seconds[-1]
-            if (enough is not None and enough(result)) or time.monotonic() > limit:
-                result.reached_end = result.epochs >= epochs or time.monotonic() <= limit
-                return result
-        result.reached_end = True
+            if enough is not None and enough(result):
+                result.reached_end = True
+                break
+        result.reached_end = result.reached_end or result.epochs >= epochs
+        if training.unseen is not None:
+            result.unseen = training.network.score(training.unseen)
         return result
+
+    def _look(self, training: Training, epochs: int, limit: float, name: str) -> Look | None:
+        """Train for the epochs between two looks, and look; None where the time was up before, or the loss is no number."""
+        result, began = training.result, time.monotonic()
+        target = min(epochs, result.epochs + self.every)
+        reported, visited = 0.0, training.scored
+        try:
+            for k in range(result.epochs, target):
+                self._tell(f"{name}, epoch {k + 1} of {epochs}")
+                reported, visited = self._epoch(training, k, limit)
+        except OutOfTime:
+            return None
+        seen = visited if training.scored is None else training.scored
+        assert seen is not None
+        train = training.network.score(seen.some(MOST_SCORED, self.seed + target))
+        look = Look(target, reported, train, training.network.score(self._valid))
+        result.look_seconds.append(time.monotonic() - began)
+        result.seconds += result.look_seconds[-1]
+        if not all(is_usable(scored.loss) for scored in (look.train, look.valid)):
+            result.diverged = True
+            return None
+        return look
 
     def pace(self, result: Result) -> Pace:
         """Return how long trainings take, told by one that has at least one look."""

@@ -36,9 +36,14 @@ class Examples(NamedTuple):
 
     def some(self, n: int, seed: int) -> Examples:
         """Return at most n of them, drawn at random."""
-        if self.n <= n:
-            return self
-        return self.picked(np.sort(np.random.default_rng([seed, 0x50E]).choice(self.n, n, replace=False)))
+        return self if self.n <= n else self.picked(self._drawn(n, seed))
+
+    def but_for_some(self, n: int, seed: int) -> Examples:
+        """Return those that `some` leaves out."""
+        return self.picked(np.setdiff1d(np.arange(self.n), self._drawn(min(n, self.n), seed)))
+
+    def _drawn(self, n: int, seed: int) -> Index:
+        return np.sort(np.random.default_rng([seed, 0x50E]).choice(self.n, n, replace=False))
 
 
 Convert = Callable[[Any], Any]
@@ -57,7 +62,7 @@ def as_examples(batch: Any, convert: Convert, what: str, *, most: int = 2) -> Ex
         key = next((k for k in TARGET_KEYS if k in batch), None)
         if key is None:
             raise InputError(f"{what} is a dict without a target under one of {', '.join(TARGET_KEYS)}")
-        x, y = {k: v for k, v in batch.items() if k != key}, batch[key]
+        x, y = _without(batch, key), batch[key]
     elif isinstance(batch, (tuple, list)) and 2 <= len(batch) <= most:
         x, y = (batch[0] if len(batch) == 2 else tuple(batch[:-1])), batch[-1]
     else:
@@ -158,6 +163,10 @@ class Passing:
         if not parts:
             raise InputError(f"{self._what} brings no batch")
         return joined(parts, self._concatenate)
+
+
+def _without(batch: Mapping[str, Any], key: str) -> Any:
+    return {k: v for k, v in batch.items() if k != key}
 
 
 def _mapped(nest: Any, function: Callable[[Any], Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,9 @@ class KerasWorkshop:
         try:
             import keras
         except ImportError as error:
-            raise MissingPackageError(f"the probe needs Keras and a backend ({error}): pip install 'whygap[keras]' jax") from error
+            raise MissingPackageError(
+                f"the probe needs Keras and a backend ({error}): pip install 'whygap[keras]' jax"
+            ) from error
         self.version = f"keras {keras.__version__} on {keras.backend.backend()}"
 
     @contextmanager
@@ -210,19 +212,15 @@ class KerasNetwork:
 
     def _dropouts(self) -> Iterator[tuple[Any, str, float]]:
         """Yield every layer or cell with dropout, the name of its rate, and the rate."""
-        import keras
+        from keras import layers
 
-        kinds = (keras.layers.Dropout, keras.layers.AlphaDropout, keras.layers.GaussianDropout)
+        kinds = (layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D)
         for layer in self._model._flatten_layers():
-            if isinstance(layer, (*kinds, *_spatial(keras))):
-                yield layer, "rate", float(layer.rate)
-            elif isinstance(layer, (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)):
+            if isinstance(layer, (*kinds, layers.AlphaDropout, layers.GaussianDropout)):
+                yield layer, "rate", float(getattr(layer, "rate", 0.0))
+            elif isinstance(layer, (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)):
                 yield layer, "dropout", float(layer.dropout)
                 yield layer, "recurrent_dropout", float(layer.recurrent_dropout)
-
-
-def _spatial(keras: Any) -> tuple[Any, ...]:
-    return keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D
 
 
 def _as_losses(values: Any) -> Any:

@@ -138,7 +138,9 @@ class Investigation:
             return
         result = self._bench.go_on(given, target, name="taken further", enough=_is_overfitted_for_long)
         if result.epochs < wanted and not _is_overfitted_for_long(result):
-            self._leave("taking it further", f"to epoch {result.epochs} only, of {wanted}: the time is for other trainings, too")
+            self._leave(
+                "taking it further", f"to epoch {result.epochs} only, of {wanted}: the time is for other trainings, too"
+            )
 
     def _keep(self) -> None:
         """Train on one epoch of what a loader brings, kept and presented again: where nothing came again by itself."""

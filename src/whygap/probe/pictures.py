@@ -27,13 +27,16 @@ def draw_gaps(answer: ProbeAnswer) -> alt.LayerChart:
     names = [{"label": r["label"], "y": r["y"]} for r in rows]
     return as_chart(
         [
-            layer([{"zero": 0.0}], "rule", {"style": "ink", "strokeWidth": 1, "opacity": 0.5}, x=quantity("zero", scale=scale)),
+            layer([{"low": 0.0}], "rule", {"style": "ink", "strokeWidth": 1, "opacity": 0.5}, x=x),
             layer(rows, "rule", {"color": TRAINING, "strokeWidth": 5, "opacity": 0.35}, x=x, x2="high", y=y),
             layer(rows, "point", {"color": TRAINING, "filled": True, "size": 60, "opacity": 1}, x={**x, "field": "value"}, y=y),
             layer(names, "text", {"style": "label"}, x=WIDTH + 12, y=y, text={"field": "label"}),
         ],
         size=size,
-        title={"text": "The gap with one thing changed at a time", "subtitle": "Bars are 95 % intervals, for other draws of both sets."},
+        title={
+            "text": "The gap with one thing changed at a time",
+            "subtitle": "Bars are 95 % intervals, for other draws of both sets.",
+        },
         description="; ".join(f"{r['label']}: {g}" for r, (_, g) in zip(rows, named, strict=True)),
     )
 
@@ -93,7 +96,9 @@ def draw_random_labels(answer: ProbeAnswer) -> alt.LayerChart | None:
         layers.append(layer(label, "text", {"style": "label"}, x=WIDTH + 12, y=place, text={"field": "label"}))
     title = {"text": "Random labels", "subtitle": "What is learnt of them is learnt by heart: at 0, all of it."}
     ends = "; ".join(f"{n:,} examples: {row[-1]:.3g}" for n, _, row in drawn)
-    return as_chart(layers, size=(WIDTH, HEIGHT), title=title, description=f"Training {name} on random labels at the end: {ends}")
+    return as_chart(
+        layers, size=(WIDTH, HEIGHT), title=title, description=f"Training {name} on random labels at the end: {ends}"
+    )
 
 
 def _gap_row(trial: Trial, gap: Estimate, place: int) -> Row:

@@ -30,7 +30,9 @@ def print_answer(console: Console, answer: ProbeAnswer) -> None:
         for one in answer.left_out:
             _print_item(console, f"{one.what}: {one.why}")
     stopped = ", stopped" if answer.is_interrupted else ""
-    told = f"{answer.framework}; {duration(answer.spent_s)} of {duration(answer.seconds)}{stopped}. Gaps are validation - training"
+    told = (
+        f"{answer.framework}; {duration(answer.spent_s)} of {duration(answer.seconds)}{stopped}. Gaps are validation - training"
+    )
     console.print(Text(f"\n{told} loss, scored with the same weights in eval mode.", style="dim"))
 
 
@@ -46,7 +48,7 @@ def headings_of(answer: ProbeAnswer) -> dict[str, str]:
 
 
 def rows_of(answer: ProbeAnswer) -> list[tuple[str, ...]]:
-    """Return name, examples, epochs, parameters, training loss, validation loss, gap with interval, and errors of each training."""
+    """Return the `COLUMNS` of each training."""
     return [_row(t, answer.gaps.get(str(t.settings["training"])), answer) for t in answer.trials]
 
 
@@ -87,4 +89,3 @@ def _print_item(console: Console, text: str) -> None:
     grid.add_column(ratio=1)
     grid.add_row("-", Text(text))
     console.print(grid)
-

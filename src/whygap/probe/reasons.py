@@ -9,7 +9,7 @@ from typing import NamedTuple
 from whygap.audit.findings import percent
 from whygap.estimate import error_of_draw, estimate_from
 from whygap.probe.answer import Reason, ReasonName
-from whygap.probe.result import Result, difference, gap_of, share_learnt
+from whygap.probe.result import Result, difference, gap_of, share_learnt, shift_of
 from whygap.probe.training import Regulariser
 from whygap.records import Estimate, Forecast, Overfitting, Repetition
 
@@ -36,6 +36,12 @@ class Evidence:
     seeds: list[Result] = field(default_factory=list)
     repetition: Repetition | None = None
     forecast: Forecast | None = None
+
+    @property
+    def shift(self) -> Estimate | None:
+        """How much worse validation examples score than training examples that were left out of a training."""
+        found = (shift_of(result) for _, result in sorted(self.parts.items()))
+        return next((shift for shift in found if shift is not None), None)
 
 
 class Memorised(NamedTuple):
@@ -68,6 +74,22 @@ def rank(reasons: Iterator[Reason]) -> tuple[Reason, ...]:
     """Return reasons that are ones first, the largest effect first, then what can't be told, then what is none."""
     order = {"yes": 0, "cannot_tell": 1, "no": 2}
     return tuple(sorted(reasons, key=lambda r: (order[r.state], -abs(r.effect.value) if r.effect is not None else 0.0)))
+
+
+def settle(found: Overfitting, e: Evidence) -> Overfitting:
+    """Return what the looks say of overfitting, but that nothing is said where other examples may explain the whole gap."""
+    shift = e.shift
+    if found.state != "yes" or shift is None or shift.low <= 0.0:
+        return found
+    gap = e.given.gap
+    rest = gap.value - shift.value - ((gap.value - gap.low) ** 2 + (shift.high - shift.value) ** 2) ** 0.5
+    if rest > 0.0:
+        return found
+    text = (
+        f"Whether it overfits can't be told: validation examples score worse than training ones by {gap}, but they are harder: "
+        f"by {shift} worse than training examples that were left out. A validation set drawn from the training set would tell."
+    )
+    return Overfitting(state="cannot_tell", since_epoch=None, evidence=text, looks=found.looks)
 
 
 def why_not(e: Evidence) -> Iterator[Reason]:
@@ -103,7 +125,9 @@ def why(e: Evidence) -> Iterator[Reason]:
     if e.fresh is not None and e.fresh.looks:
         told, less = e.fresh.overfitting(), difference(e.fresh, e.given)
         is_so = told.state == "no" and less.high < 0.0
-        also = "it does not overfit" if told.state == "no" else "it overfits, too" if told.state == "yes" else "that can't be told"
+        also = (
+            "it does not overfit" if told.state == "no" else "it overfits, too" if told.state == "yes" else "that can't be told"
+        )
         yield Reason(
             name="fresh",
             state="yes" if is_so else "no" if told.state == "yes" else "cannot_tell",
@@ -120,7 +144,7 @@ def why(e: Evidence) -> Iterator[Reason]:
                 name="examples",
                 state=state,  # type: ignore[arg-type]  # one of the three
                 because=f"{e.given.n:,} examples are few for it",
-                sentence=f"With {_one_in(part)} of the examples ({result.n:,}) the gap is {result.gap}, {more} against all of them.",
+                sentence=f"With {_one_in(part)} of the examples ({result.n:,}) the gap is {result.gap}, {more} against all.",
                 effect=more,
             )
 
@@ -134,7 +158,9 @@ def _taken_away(name: ReasonName, because: str, words: str, other: Result, given
         return Reason(name=name, state="yes", because=because, sentence=text, effect=effect)
     gap = f"the gap is {other.gap} at epoch {other.epochs}, {effect} against the one as given"
     if told.state == "no":
-        return Reason(name=name, state="no", because=because, sentence=f"{start} it does not overfit either: {gap}.", effect=effect)
+        return Reason(
+            name=name, state="no", because=because, sentence=f"{start} it does not overfit either: {gap}.", effect=effect
+        )
     text = f"{start}, whether it overfits can't be told: {gap}. More validation examples, or more epochs, would tell."
     return Reason(name=name, state="cannot_tell", because=because, sentence=text, effect=effect)
 
@@ -230,7 +256,11 @@ def _unless_it_can_memorise(reason: Reason, e: Evidence) -> Reason:
     if reason.state != "yes" or (found is not None and found.is_little):
         return reason
     if found is not None and found.is_all:
-        return _saying(reason, f"{reason.sentence} Yet it can learn all of them by heart.", "no")
+        return _saying(
+            reason,
+            f"{reason.sentence} Yet it can learn all {e.given.n:,} by heart: their number is not what keeps it from it.",
+            "no",
+        )
     return _saying(reason, f"{reason.sentence} Whether it could learn all of them by heart isn't known.", "cannot_tell")
 
 

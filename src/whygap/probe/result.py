@@ -11,7 +11,8 @@ import numpy as np
 from whygap.estimate import Moments, add_moments, error_of_draw, estimate_from
 from whygap.probe.training import Array, Scored, Setting
 from whygap.records import EpochGap, Estimate, Overfitting, Score, Term
-from whygap.trials import Curve, Setting as Value, Trial
+from whygap.trials import Curve, Trial
+from whygap.trials import Setting as Value
 from whygap.verdict.overfitting import judge_overfitting
 
 LOSS, ERROR = Score(name="loss"), Score(name="error")
@@ -30,7 +31,8 @@ class Look(NamedTuple):
 class Result:
     """A training that is under way or done.
 
-    `n` examples were trained on; `looks` hold the scores. `constant` is the score of the best prediction that doesn't look at x.
+    `n` examples were trained on; `looks` hold the scores. `constant` scores the best prediction that doesn't look at x.
+    `unseen` are scores at the end of training examples that were left out, where some were.
     `reached_end` is False where the time was up before, or somebody stopped it; `diverged` says that the loss became no number.
     """
 
@@ -42,6 +44,7 @@ class Result:
     constant: Scored | None = None
     seconds: float = 0.0
     look_seconds: list[float] = field(default_factory=list)
+    unseen: Scored | None = None
     reached_end: bool = False
     diverged: bool = False
 
@@ -124,6 +127,19 @@ def difference(other: Result, given: Result, *, level: float = 0.95) -> Estimate
     moments = add_moments((error_of_draw(changed), -error_of_draw(a.train.loss), error_of_draw(b.train.loss)))
     value = float(changed.mean() - a.train.loss.mean() + b.train.loss.mean())
     return estimate_from(value, moments, level=level, n=changed.size)
+
+
+def shift_of(result: Result, *, level: float = 0.95) -> Estimate | None:
+    """Return how much worse validation examples score than training examples that were left out; None where there are none.
+
+    Neither was trained on: what differs is the examples, harder or easier ones.
+    """
+    if result.unseen is None or not result.looks:
+        return None
+    valid = result.looks[-1].valid.loss
+    moments = add_moments((error_of_draw(valid), -error_of_draw(result.unseen.loss)))
+    value = float(valid.mean() - result.unseen.loss.mean())
+    return estimate_from(value, moments, level=level, n=valid.size + result.unseen.loss.size)
 
 
 def share_learnt(scored: Scored, constant: Scored, *, level: float = 0.95) -> Estimate:

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from whygap.errors import InputError
-from whygap.probe.answer import ProbeAnswer, Reason
+from whygap.probe.answer import ProbeAnswer
 from whygap.probe.bench import Bench, Watch
 from whygap.probe.case import Case, Framework, make_case, why_not_wider, width_of
 from whygap.probe.in_keras import KerasWorkshop
 from whygap.probe.in_torch import TorchWorkshop
 from whygap.probe.investigate import Investigation
-from whygap.probe.reasons import Evidence, describe, memorised, rank, why, why_not
+from whygap.probe.reasons import Evidence, describe, memorised, rank, settle, why, why_not
 from whygap.probe.training import Workshop
-from whygap.records import Estimate
+from whygap.records import Estimate, Overfitting
+from whygap.verdict.overfitting import WORTH
 
 SECONDS = 300.0
 
@@ -90,7 +91,7 @@ def _workshop(framework: Framework | None, case: Case) -> Workshop:
 
 def _answer(investigation: Investigation, bench: Bench, *, name: str, is_interrupted: bool) -> ProbeAnswer:
     e = investigation.evidence()
-    found = e.given.overfitting()
+    found = settle(e.given.overfitting(), e)
     reasons = rank(why(e) if found.state == "yes" else why_not(e))
     learnt = memorised(e.random[1]) if 1 in e.random else None
     results = [r for r in bench.results if r.looks]
@@ -104,7 +105,7 @@ def _answer(investigation: Investigation, bench: Bench, *, name: str, is_interru
         epochs=e.given.epochs,
         gap=e.given.gap,
         reasons=reasons,
-        notes=_notes(e, reasons),
+        notes=_notes(e, found),
         memorised=None if learnt is None else learnt.share,
         repetition=e.repetition,
         forecast=e.forecast,
@@ -121,13 +122,23 @@ def _gap_at_end(result: Any, e: Evidence) -> Estimate:
     return e.given.gap if result.setting == e.given.setting else result.gap
 
 
-def _notes(e: Evidence, reasons: tuple[Reason, ...]) -> tuple[str, ...]:
+def _notes(e: Evidence, found: Overfitting) -> tuple[str, ...]:
     notes = []
     if e.seeds:
         others = ", ".join(f"{r.gap}" for r in e.seeds)
         notes.append(f"With other seeds the gap at the end is {others}; with the first one it is {e.given.gap}.")
-    problems = () if e.repetition is None else e.repetition.problems
-    notes += [f.sentence for f in problems]
-    if not any(r.name == "epochs" for r in reasons) and e.forecast is not None and e.forecast.state == "turned":
-        notes.append(e.forecast.evidence)
+    shift, valid = e.shift, float(e.given.looks[-1].valid.loss.mean())
+    is_told = found.state == "cannot_tell"
+    if (
+        shift is not None
+        and not is_told
+        and min(abs(shift.low), abs(shift.high)) > WORTH * valid
+        and shift.low * shift.high > 0
+    ):
+        what = "worse" if shift.value > 0 else "better"
+        notes.append(
+            f"Validation examples score {what} than training examples that were left out, by {shift}: they are not alike."
+        )
+    if e.repetition is not None:
+        notes += [f.sentence for f in e.repetition.problems]
     return tuple(notes)

@@ -65,7 +65,10 @@ class Scored(NamedTuple):
 class Network(Protocol):
     """A model in training."""
 
-    n_parameters: int
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that are trained."""
+        ...
 
     def can_turn_off(self) -> tuple[Regulariser, ...]:
         """Return the regularisation that it has and that can be turned off without guessing."""
@@ -91,8 +94,15 @@ class Network(Protocol):
 class Workshop(Protocol):
     """A framework: where networks are made, and what data are to it."""
 
-    version: str
-    most_parts: int
+    @property
+    def version(self) -> str:
+        """Name and version of the framework."""
+        ...
+
+    @property
+    def most_parts(self) -> int:
+        """Parts that a batch may have: inputs and, last, the targets."""
+        ...
 
     def preserved(self) -> AbstractContextManager[None]:
         """Return a context that restores every global random state."""
@@ -151,7 +161,7 @@ def classes_of(y: npt.ArrayLike) -> npt.NDArray[np.int64] | None:
 
 
 def constants_of(y: npt.ArrayLike) -> list[Array]:
-    """Return constant predictions of which one is about the best: mean, median, and where all lie in 0 to 1 the mean's logit."""
+    """Return constants of which one predicts about best: mean, median, and where all lie in 0 to 1 the mean's logit."""
     t = np.asarray(y, dtype=np.float64)
     mean = t.mean(axis=0)
     found = [mean, np.median(t, axis=0)]
