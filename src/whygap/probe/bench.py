@@ -181,20 +181,24 @@ class Bench:
     def _look(self, training: Training, epochs: int, limit: float, name: str) -> Look | None:
         """Train for the epochs between two looks, and look; None where the time was up before, or the loss is no number."""
         result, began = training.result, time.monotonic()
-        target = min(epochs, result.epochs + self.every)
+        # the first look comes early: it says how long an epoch takes
+        target = min(epochs, (result.epochs // self.every + 1) * self.every if result.looks else 1)
+        n_epochs = target - result.epochs
+        hard = limit if result.looks else self.deadline
         reported, visited = 0.0, training.scored
         try:
             for k in range(result.epochs, target):
                 self._tell(f"{name}, epoch {k + 1} of {epochs}")
-                reported, visited = self._epoch(training, k, limit)
+                reported, visited = self._epoch(training, k, hard)
         except OutOfTime:
             return None
         seen = visited if training.scored is None else training.scored
         assert seen is not None
         train = training.network.score(seen.some(MOST_SCORED, self.seed + target))
         look = Look(target, reported, train, training.network.score(self._valid))
-        result.look_seconds.append(time.monotonic() - began)
-        result.seconds += result.look_seconds[-1]
+        seconds = time.monotonic() - began
+        result.epoch_seconds.append(seconds / n_epochs)
+        result.seconds += seconds
         if not all(is_usable(scored.loss) for scored in (look.train, look.valid)):
             result.diverged = True
             return None
@@ -202,8 +206,7 @@ class Bench:
 
     def pace(self, result: Result) -> Pace:
         """Return how long trainings take, told by one that has at least one look."""
-        later = result.look_seconds[1:] or result.look_seconds
-        each = statistics.median(later) / self.every
+        each = statistics.median(result.epoch_seconds[1:] or result.epoch_seconds)
         return Pace(each, max(0.0, result.seconds - each * result.epochs))
 
     def repetition(self) -> Repetition | None:

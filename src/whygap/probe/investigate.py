@@ -14,6 +14,9 @@ from whygap.probe.reasons import Evidence, memorised
 from whygap.probe.result import Result
 from whygap.probe.training import Regulariser, Setting
 
+SHARE_OF_GIVEN = 0.6
+"""Of the time, at most, for the training as given: the others say why."""
+
 TIMES_LONGER, FEWEST_LONGER = 3, 20
 """How far the training as given is taken: so many times its epochs, and at least so many more."""
 
@@ -63,11 +66,14 @@ class Investigation:
         """
         bench = self._bench
         given = bench.begin(Setting(name="as given"))
-        result = bench.go_on(given, self._epochs)
+        result = bench.go_on(given, self._epochs, seconds=SHARE_OF_GIVEN * bench.left)
         self._check_given(result)
         self._pace = bench.pace(result)
         if result.epochs < self._epochs:
-            self._leave("the training as given", f"it was cut short after {result.epochs} of {self._epochs} epochs")
+            self._leave(
+                "the training as given",
+                f"cut short after {result.epochs} of {self._epochs} epochs, so that there is time for others",
+            )
             self._epochs = result.epochs
         regularisers = given.regularisers
         overfits = result.overfitting().state == "yes"
@@ -80,13 +86,13 @@ class Investigation:
                 self._train(Setting(name=f"without {regulariser}", off=(regulariser,)))
         self._learn_random_labels(regularisers)
         for part in reversed(PARTS) if overfits else PARTS:
-            self._train(Setting(name=f"one in {part} examples", part=part), is_possible=bench.held.n // part >= SMALLEST)
+            self._train(Setting(name=f"1/{part} of them", part=part), is_possible=bench.held.n // part >= SMALLEST)
         if bench.case.fresh is not None:
             self._train(Setting(name="fresh examples", source="fresh"))
         if not overfits:
             self._widen()
         for seed in range(1, SEEDS + 1):
-            self._train(Setting(name=f"as given, seed {bench.seed + seed}", seed=seed))
+            self._train(Setting(name=f"seed {bench.seed + seed}", seed=seed))
 
     def evidence(self) -> Evidence:
         """Return what the trainings so far give.
@@ -150,14 +156,13 @@ class Investigation:
             self._train(Setting(name="examples kept", source="kept"), epochs=epochs, enough=_is_overfitted_for_long)
 
     def _learn_random_labels(self, regularisers: tuple[Regulariser, ...]) -> None:
-        off = f", without {' and '.join(regularisers)}" if regularisers else ""
         epochs = max(TIMES_LONGER * self._epochs, FEWEST_RANDOM)
-        setting = Setting(name=f"random labels{off}", is_random=True, off=regularisers)
+        setting = Setting(name="random labels", is_random=True, off=regularisers)
         whole = self._train(setting, epochs=epochs, share=0.6, fewest=10, enough=_has_learnt)
         found = None if whole is None else memorised(whole)
         if found is not None and not found.is_all:
             for part in PARTS:
-                smaller = replace(setting, name=f"random labels of one in {part}{off}", part=part)
+                smaller = replace(setting, name=f"random labels, 1/{part}", part=part)
                 is_possible = self._bench.held.n // part >= SMALLEST
                 self._train(smaller, epochs=epochs, share=0.3, fewest=10, enough=_has_learnt, is_possible=is_possible)
 
@@ -166,7 +171,7 @@ class Investigation:
             self._leave("a wider model", self._why_not_wider)
             return
         width = WIDER * self._width
-        self._train(Setting(name=f"wider: {width}", width=width), slower=WIDER)
+        self._train(Setting(name=f"width {width}", width=width), slower=WIDER)
 
     def _train(
         self,

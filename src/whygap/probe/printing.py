@@ -30,10 +30,8 @@ def print_answer(console: Console, answer: ProbeAnswer) -> None:
         for one in answer.left_out:
             _print_item(console, f"{one.what}: {one.why}")
     stopped = ", stopped" if answer.is_interrupted else ""
-    told = (
-        f"{answer.framework}; {duration(answer.spent_s)} of {duration(answer.seconds)}{stopped}. Gaps are validation - training"
-    )
-    console.print(Text(f"\n{told} loss, scored with the same weights in eval mode.", style="dim"))
+    told = f"{answer.framework}; {duration(answer.spent_s)} of {duration(answer.seconds)}{stopped}. n examples; gap is validation - training"
+    console.print(Text(f"\n{told} loss, in eval mode; error is that of training.", style="dim"))
 
 
 def headings_of(answer: ProbeAnswer) -> dict[str, str]:
@@ -52,7 +50,7 @@ def rows_of(answer: ProbeAnswer) -> list[tuple[str, ...]]:
     return [_row(t, answer.gaps.get(str(t.settings["training"])), answer) for t in answer.trials]
 
 
-COLUMNS = ("training", "examples", "epochs", "train", "valid", "gap", "train error")
+COLUMNS = ("training", "n", "epochs", "train", "valid", "gap", "error")
 
 
 def _row(trial: Trial, gap: Estimate | None, answer: ProbeAnswer) -> tuple[str, ...]:
@@ -67,15 +65,15 @@ def _row(trial: Trial, gap: Estimate | None, answer: ProbeAnswer) -> tuple[str, 
         str(trial.settings["training"]),
         f"{trial.settings['n']:,}",
         f"{epochs:,}",
-        f"{loss.train[at]:.4g}",
-        f"{loss.valid[at]:.4g}",
+        f"{loss.train[at]:.3g}",
+        f"{loss.valid[at]:.3g}",
         "" if gap is None or "labels" in trial.settings else str(gap),
         "" if error is None else f"{100 * error.train[at]:.1f} %",
     )
 
 
 def _table(answer: ProbeAnswer) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
     for column in COLUMNS:
         table.add_column(column, justify="left" if column in ("training", "gap") else "right", overflow="fold")
     for row in rows_of(answer):

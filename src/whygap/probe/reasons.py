@@ -256,11 +256,8 @@ def _unless_it_can_memorise(reason: Reason, e: Evidence) -> Reason:
     if reason.state != "yes" or (found is not None and found.is_little):
         return reason
     if found is not None and found.is_all:
-        return _saying(
-            reason,
-            f"{reason.sentence} Yet it can learn all {e.given.n:,} by heart: their number is not what keeps it from it.",
-            "no",
-        )
+        text = f"{reason.sentence} Yet it can learn all {e.given.n:,} by heart: their number is not what keeps it from it."
+        return _saying(reason, text, "no")
     return _saying(reason, f"{reason.sentence} Whether it could learn all of them by heart isn't known.", "cannot_tell")
 
 

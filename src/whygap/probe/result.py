@@ -43,7 +43,7 @@ class Result:
     looks: list[Look] = field(default_factory=list)
     constant: Scored | None = None
     seconds: float = 0.0
-    look_seconds: list[float] = field(default_factory=list)
+    epoch_seconds: list[float] = field(default_factory=list)
     unseen: Scored | None = None
     reached_end: bool = False
     diverged: bool = False
