@@ -31,6 +31,9 @@ LEARNT = 0.995
 STALLED, STALLED_FROM = 0.005, 20
 """Share of random labels learnt in the second half of a training, from so many epochs on, below which it is over."""
 
+TIMES_FURTHER, SHARE_OF_REST = 10, 0.9
+"""How far random labels are taken at most where they are learnt in part, and with which part of the time that is left."""
+
 SEEDS = 2
 """Further seeds."""
 
@@ -54,6 +57,7 @@ class Investigation:
         self._bench, self._width, self._why_not_wider = bench, width, why_not_wider
         self._pace = Pace(math.inf, math.inf)
         self._epochs = bench.case.epochs
+        self._random: Training | None = None
         self.left_out: list[LeftOut] = []
 
     def run(self) -> None:
@@ -70,15 +74,14 @@ class Investigation:
         self._check_given(result)
         self._pace = bench.pace(result)
         if result.epochs < self._epochs:
-            self._leave(
-                "the training as given",
-                f"cut short after {result.epochs} of {self._epochs} epochs, so that there is time for others",
-            )
+            cut = f"cut short after {result.epochs} of {self._epochs} epochs, so that there is time for others"
+            self._leave("the training as given", cut)
             self._epochs = result.epochs
         regularisers = given.regularisers
         overfits = result.overfitting().state == "yes"
         if overfits:
-            self._leave("taking it further", "it overfits within its epochs")
+            for needless in ("taking it further", *(f"without {r}" for r in regularisers), "a wider model"):
+                self._leave(needless, "it overfits as it is")
         else:
             self._go_further(given)
             self._keep()
@@ -93,6 +96,7 @@ class Investigation:
             self._widen()
         for seed in range(1, SEEDS + 1):
             self._train(Setting(name=f"seed {bench.seed + seed}", seed=seed))
+        self._finish_random_labels()
 
     def evidence(self) -> Evidence:
         """Return what the trainings so far give.
@@ -144,9 +148,8 @@ class Investigation:
             return
         result = self._bench.go_on(given, target, name="taken further", enough=_is_overfitted_for_long)
         if result.epochs < wanted and not _is_overfitted_for_long(result):
-            self._leave(
-                "taking it further", f"to epoch {result.epochs} only, of {wanted}: the time is for other trainings, too"
-            )
+            short = f"to epoch {result.epochs} only, of {wanted}: the time is for other trainings, too"
+            self._leave("taking it further", short)
 
     def _keep(self) -> None:
         """Train on one epoch of what a loader brings, kept and presented again: where nothing came again by itself."""
@@ -158,13 +161,22 @@ class Investigation:
     def _learn_random_labels(self, regularisers: tuple[Regulariser, ...]) -> None:
         epochs = max(TIMES_LONGER * self._epochs, FEWEST_RANDOM)
         setting = Setting(name="random labels", is_random=True, off=regularisers)
-        whole = self._train(setting, epochs=epochs, share=0.6, fewest=10, enough=_has_learnt)
-        found = None if whole is None else memorised(whole)
+        self._random = self._train(setting, epochs=epochs, share=0.6, fewest=10, enough=_has_learnt)
+        found = None if self._random is None else memorised(self._random.result)
         if found is not None and not found.is_all:
             for part in PARTS:
                 smaller = replace(setting, name=f"random labels, 1/{part}", part=part)
                 is_possible = self._bench.held.n // part >= SMALLEST
                 self._train(smaller, epochs=epochs, share=0.3, fewest=10, enough=_has_learnt, is_possible=is_possible)
+
+    def _finish_random_labels(self) -> None:
+        """Give what time is left to random labels, where some were learnt and not all: it may take many epochs more."""
+        found = None if self._random is None else memorised(self._random.result)
+        if self._random is None or found is None or found.is_all or found.is_little:
+            return
+        result = self._random.result
+        seconds = SHARE_OF_REST * self._bench.left
+        self._bench.go_on(self._random, TIMES_FURTHER * result.epochs, seconds=seconds, enough=_has_learnt)
 
     def _widen(self) -> None:
         if self._width is None:
@@ -183,7 +195,7 @@ class Investigation:
         slower: float = 1.0,
         enough: Callable[[Result], bool] | None = None,
         is_possible: bool = True,
-    ) -> Result | None:
+    ) -> Training | None:
         """Make a training if there is time: at least for `fewest` epochs within a share of the time, by default for all."""
         wanted = self._epochs if epochs is None else epochs
         least = wanted if fewest is None else min(fewest, wanted)
@@ -194,13 +206,17 @@ class Investigation:
         if affordable < least:
             self._leave(setting.name, self._too_long(self._pace.of(least) * slower))
             return None
-        training = self._bench.begin(setting)
-        result = self._bench.go_on(training, min(wanted, affordable), enough=enough)
+        try:
+            training = self._bench.begin(setting)
+            result = self._bench.go_on(training, min(wanted, affordable), enough=enough)
+        except InputError as error:  # a width that the model can't have, say
+            self._leave(setting.name, str(error))
+            return None
         if result.diverged:
             self._leave(setting.name, f"the loss is not finite after epoch {result.epochs}")
         elif not result.reached_end:
             self._leave(setting.name, f"cut short after {result.epochs} of {wanted} epochs: the time is up")
-        return result
+        return training
 
     def _affordable(self, share: float) -> int:
         """Return the epochs of a new training that fit into a share of the time left."""

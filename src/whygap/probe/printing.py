@@ -29,9 +29,9 @@ def print_answer(console: Console, answer: ProbeAnswer) -> None:
         console.print(Text("\nLeft out", style="bold"))
         for one in answer.left_out:
             _print_item(console, f"{one.what}: {one.why}")
-    stopped = ", stopped" if answer.is_interrupted else ""
-    told = f"{answer.framework}; {duration(answer.spent_s)} of {duration(answer.seconds)}{stopped}. n examples; gap is validation - training"
-    console.print(Text(f"\n{told} loss, in eval mode; error is that of training.", style="dim"))
+    time = f"{duration(answer.spent_s)} of {duration(answer.seconds)}{', stopped' if answer.is_interrupted else ''}"
+    legend = "n examples; gap is validation - training loss, in eval mode; error is that of training"
+    console.print(Text(f"\n{answer.framework}; {time}. {legend}.", style="dim"))
 
 
 def headings_of(answer: ProbeAnswer) -> dict[str, str]:
@@ -74,10 +74,12 @@ def _row(trial: Trial, gap: Estimate | None, answer: ProbeAnswer) -> tuple[str, 
 
 def _table(answer: ProbeAnswer) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
-    for column in COLUMNS:
+    rows = rows_of(answer)
+    columns = COLUMNS if any(row[-1] for row in rows) else COLUMNS[:-1]
+    for column in columns:
         table.add_column(column, justify="left" if column in ("training", "gap") else "right", overflow="fold")
-    for row in rows_of(answer):
-        table.add_row(*map(Text, row))
+    for row in rows:
+        table.add_row(*map(Text, row[: len(columns)]))
     return table
 
 

@@ -253,12 +253,12 @@ def _fewer_examples(e: Evidence) -> Iterator[Reason]:
 def _unless_it_can_memorise(reason: Reason, e: Evidence) -> Reason:
     """Return a reason that holds only where random labels are not all learnt: else there are parameters enough."""
     found = memorised(e.random[1]) if 1 in e.random else None
-    if reason.state != "yes" or (found is not None and found.is_little):
+    if reason.state != "yes" or (found is not None and found.share.high < MEMORISES):
         return reason
     if found is not None and found.is_all:
         text = f"{reason.sentence} Yet it can learn all {e.given.n:,} by heart: their number is not what keeps it from it."
         return _saying(reason, text, "no")
-    return _saying(reason, f"{reason.sentence} Whether it could learn all of them by heart isn't known.", "cannot_tell")
+    return _saying(reason, f"{reason.sentence} Whether it could learn all {e.given.n:,} by heart isn't known.", "cannot_tell")
 
 
 def _turned(e: Evidence) -> Iterator[Reason]:
