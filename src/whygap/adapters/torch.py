@@ -202,7 +202,7 @@ class Meter:
                 began = clock()
                 try:
                     rows = count_rows(batch)
-                    log = self._log or self._begin_visits(loader, rows)
+                    log = self._log or self._begin_visits(loader, batch, rows)
                     wanted = log.spread.wants()
                     log.rows.append(rows)
                     if wanted:
@@ -356,7 +356,7 @@ class Meter:
             self._n_visits = len(rows) or self._n_visits
             self._ledger.end_training(rows=sum(rows))
 
-    def _begin_visits(self, loader: Any, rows: int) -> VisitLog[Visit]:
+    def _begin_visits(self, loader: Any, batch: Any, rows: int) -> VisitLog[Visit]:
         """Plan the epoch, now that its first batch tells how large they are."""
         visits = length_of(loader) or self._n_visits
         self._is_whole = self._are_rows_alone is False or has_active(modes_of(self._model), BATCH_NORM)
@@ -364,6 +364,7 @@ class Meter:
         log = self._log = self._in_hand = VisitLog(
             self._number, plan, expected=visits, seed=self._seed, are_worst_sure=self._session.are_worst_sure
         )
+        self._onlooker.begin(batch, plan.batches)
         self._looks = set(log.rng.sample(range(plan.batches), plan.looks or 0)) if plan.batches is not None else set()
         return log
 
@@ -381,16 +382,16 @@ class Meter:
     def _after_step(self, visit: Visit) -> None:
         """Look at a sampled visit again, now that its own step has been taken."""
         seed = self._seed + 1000 * self._number + self._n_sampled - 1
-        if visit.draw is not None and visit.index is None and self._are_rows_alone is None and not self._is_whole:
+        if visit.is_waiting and visit.is_checked and self._are_rows_alone is None and not self._is_whole:
             with self._session.shield("comparing examples alone and among others"):
                 self._are_rows_alone = self._onlooker.are_rows_alone(visit, seed)
                 self._is_whole = not self._are_rows_alone
         if visit.is_looked_at:
             with self._session.shield("scoring after a step", account="looks", units=1):
                 self._onlooker.look_after_step(visit, seed)
-        if visit.draw is not None and visit.index is None and not self._is_whole:
+        if visit.is_checked and not self._is_whole:
             with self._session.shield("looking after a step", is_light=True, account="visits"):
-                visit.choose()
+                self._onlooker.end_step(visit)
 
     # ------------------------------------------------------------------ end of the epoch
 
