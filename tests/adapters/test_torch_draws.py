@@ -32,12 +32,12 @@ def exact_loss(model, digits):
         )
 
 
-def train(digits, seeds, *, alter=None, **options):
+def train(digits, seeds, *, alter=None, collate=None, **options):
     """Train once with as many meters as there are seeds; return their runs, the exact loss of every epoch, and a digest."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
     data = TensorDataset(torch.as_tensor(digits.x_train), torch.as_tensor(digits.y_train))
-    batches = DataLoader(data, batch_size=40, shuffle=True)
+    batches = DataLoader(data, batch_size=40, shuffle=True, collate_fn=collate)
     valid = [(torch.as_tensor(digits.x_valid), torch.as_tensor(digits.y_valid))]
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     options = {"loss": nn.CrossEntropyLoss(), "valid": valid, "budget": 400, "store": False} | options
@@ -146,6 +146,23 @@ def test_a_loop_that_writes_into_its_batches(digits, observed, monkeypatch):
     train(doubled, [5])
     check_draws(written[FIRST - 1 :])
     for one, other in zip(written, observed, strict=True):
+        for rung, scores in one.sample.on_rung.items():
+            np.testing.assert_array_equal(scores, other.sample.on_rung[rung])
+
+
+def test_batches_in_memory_that_a_loader_fills_again_are_copied(digits, observed):
+    """Which no tensor tells: the memory is another library's."""
+    x, y = np.empty((40, 64), np.float32), np.empty(40, np.int64)
+
+    def refill(rows):
+        for k, (features, target) in enumerate(rows):
+            x[k], y[k] = features, target
+        return torch.from_numpy(x), torch.from_numpy(y)
+
+    train(digits, [5], collate=refill)
+    refilled, observed[:] = list(observed), []
+    train(digits, [5])
+    for one, other in zip(refilled, observed, strict=True):
         for rung, scores in one.sample.on_rung.items():
             np.testing.assert_array_equal(scores, other.sample.on_rung[rung])
 

@@ -169,6 +169,7 @@ class Meter:
         self._is_training = False
         self._is_whole = False  # whether train mode needs whole batches in this epoch
         self._are_rows_alone: bool | None = None  # whether an example scores the same in any company; None: not looked at yet
+        self._is_copying_valid = True  # what the model makes of validation batches: until a loop has left it unaltered
         self._n_visits: int | None = None  # of the last epoch
         self._looks: set[int] = set()
         self._n_sampled = 0
@@ -196,16 +197,17 @@ class Meter:
         clock, session, repeats = self._ledger.clock, self._session, self._repeats
         workers = workers_in_turn(loader)
         try:
-            for batch in loader:
-                repeats.see(batch, workers=workers)
+            for position, batch in enumerate(loader):
                 visit = handle = None
                 began = clock()
+                if began >= repeats.next_s:
+                    repeats.see(batch, position, workers=workers)
+                    began = clock()
                 try:
                     rows = count_rows(batch)
                     log = self._log or self._begin_visits(loader, batch, rows)
-                    wanted = log.spread.wants()
                     log.rows.append(rows)
-                    if wanted:
+                    if log.spread.wants():
                         visit, handle = self._see(log, batch, rows)
                 except Exception as error:
                     session.fail("seeing a batch", error)
@@ -235,7 +237,13 @@ class Meter:
         with self._session.shield("watching the validation"):
             self._end_training()
             scoring = self._scoring()
-            watch = self._watch = ValidationWatch(self._onlooker, scoring.valid_functions, self._forward, self._session)
+            watch = self._watch = ValidationWatch(
+                self._onlooker,
+                scoring.valid_functions,
+                self._forward,
+                self._session,
+                is_copying=self._is_copying_valid,
+            )
             self._in_hand = watch
             others = [scoring.weights] if isinstance(scoring.weights, torch.nn.Module) else []
             handles = watch.watch([self._model, *others])
@@ -457,6 +465,7 @@ class Meter:
 
     def _valid_side(self, scoring: Scoring, told: dict[str, float]) -> ValidSide | None:
         seen = self._watch.side() if self._watch is not None else None
+        self._is_copying_valid = self._watch is None or not self._watch.is_unaltered
         if self._watch is not None and self._watch.was_training:
             self._session.tell("watching the validation", "the model was in train mode: call model.eval() before the loop")
             seen = seen if self._valid is None else None
