@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from whygap import __version__
+from whygap.cli_lab import lab
 from whygap.terminal import (
     DONE,
     FAILED_CHECK,
@@ -34,6 +35,7 @@ app = App(
     help="Why do a training score and a validation score differ, and by how much for each reason?",
     help_format="plaintext",
 )
+app.command(lab)
 
 
 @app.command
