@@ -3,6 +3,7 @@
 import json
 import sys
 import types
+import warnings
 
 import pytest
 
@@ -11,6 +12,7 @@ from whygap.cli import main
 from whygap.store import Store
 from whygap.trials import Experiment
 
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked:UserWarning")  # it is meant to read sys.argv
 SPEC = """
 n = [32, 64]
 epochs = 2
@@ -49,6 +51,7 @@ def _answers(monkeypatch):
 def cli(monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["whygap", *map(str, arguments)])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # which the command replaces
         with pytest.raises(SystemExit) as end:
             main()
         printed = capsys.readouterr()
