@@ -50,7 +50,6 @@ def run(
             try:
                 found.append(_trained(one, opened, console, on=on, workers=workers))
             except KeyboardInterrupt:
-                _stop_workers(on)
                 print(f"whygap: {_stopped(opened)}; run the same command again to go on", file=sys.stderr)
                 return INTERRUPTED
             if not json:
@@ -153,14 +152,6 @@ def _stored(path: Path) -> tuple[ExperimentSummary, ...]:
 def _stopped(store: Store) -> str:
     last = store.experiments()[:1]
     return f"stopped with {last[0].finished} of {last[0].wanted} runs of {last[0].id} stored" if last else "stopped"
-
-
-def _stop_workers(on: str) -> None:
-    """End the worker processes with what they have in hand: nobody will read it."""
-    if on == "local":
-        import loky
-
-        loky.get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
 def _print(console: Console, experiment: Experiment) -> None:

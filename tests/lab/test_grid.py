@@ -183,6 +183,26 @@ def test_a_killed_command_loses_what_it_had_in_hand_at_most(tmp_path):
 
 
 @posix
+def test_control_c_ends_the_workers_too_and_prints_one_line(tmp_path):
+    (tmp_path / "long.toml").write_text(LONG)
+    command = [sys.executable, "-c", COMMAND, "lab", "run", "long.toml", "--workers", "2", "--store", "stopped.db"]
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        while stored(tmp_path / "stopped.db") < 2 and process.poll() is None:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(told.splitlines()) == 1, told
+    assert f"{stored(tmp_path / 'stopped.db')} of 8 runs" in told
+    assert "to go on" in told
+    until = time.monotonic() + 30
+    with pytest.raises(ProcessLookupError):  # nobody of them is left, before long
+        while time.monotonic() < until:
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+
+
+@posix
 def test_a_killed_worker_costs_nothing_but_time(store, undisturbed):
     import loky
 

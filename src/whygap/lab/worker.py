@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import signal
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -27,6 +28,11 @@ class Trained(NamedTuple):
 
     curves: list[Curves]
     seconds: float
+
+
+def leave_interrupts() -> None:
+    """Ignore Ctrl-C, which a terminal sends to every process of a command: the one that waits for the workers ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def train_together(pickled: bytes, seeds: Sequence[Seeds]) -> Trained:
