@@ -15,7 +15,7 @@ from whygap.lab.cache import import_jax
 from whygap.lab.curves import Curves
 from whygap.lab.plan import Plan, Seeds
 from whygap.lab.together import choose_together
-from whygap.lab.worker import Trained, pickle_plan, train_together
+from whygap.lab.worker import Trained, leave_interrupts, pickle_plan, train_together
 
 ONE_THREAD = {"NPROC": "1", "PJRT_NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 """The environment of a worker. NPROC is how XLA is told the size of its pools; no flag does that."""
@@ -156,11 +156,16 @@ def _in_pool(groups: Sequence[_Group], workers: int) -> Iterator[tuple[_Group, T
     import loky
 
     # loky's workers don't run the caller's script anew, as those of multiprocessing do; they stay for the next call
-    pool = loky.get_reusable_executor(max_workers=workers, timeout=IDLE, env=ONE_THREAD, reuse="auto")
+    pool = loky.get_reusable_executor(
+        max_workers=workers, timeout=IDLE, env=ONE_THREAD, initializer=leave_interrupts, reuse="auto"
+    )
     futures = {pool.submit(train_together, group.pickled, group.seeds): group for group in groups}
     try:
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except KeyboardInterrupt:  # end the workers with what they have in hand: a person waits for the prompt
+        pool.shutdown(wait=True, kill_workers=True)
+        raise
     finally:
         for future in futures:  # whoever stops reading wants no more of them trained
             future.cancel()
