@@ -136,7 +136,7 @@ def what_is_learnt_by_heart(trials: Sequence[Trial]) -> Answer | None:
     if enough:
         text += f"; with a parameter or more per example, {sum(one.is_learnt for one in enough)} of {len(enough)} sets"
     guessed = "guessed" if found.is_at_chance else "not at chance"
-    text += f". Unseen examples are {guessed}: error {found.unseen}, chance {found.chance:.3g}"
+    text += f". Unseen examples are {guessed}: error {str(found.unseen).replace('+', '')}, chance {found.chance:.3g}"
     numbers = {f"training error, {named(one)}": one.train for one in (*yes, *no)} | {"error on unseen examples": found.unseen}
     state: AnswerState = state_of(yes, no, unclear)
     return Answer(question="capacity", state=state, sentence=f"{text}.", numbers=numbers, caveats=_notes(trials))

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from whygap.answers.cells import Cell, Cells, cells_of
-from whygap.answers.conditions import cases, condition, figure, named, sorted_by, state_of
-from whygap.answers.edge import EdgeCell, rate
-from whygap.answers.redraws import redrawn_of
 from whygap.answers.against_zero import (
     NIL,
     Tested,
@@ -19,6 +15,10 @@ from whygap.answers.against_zero import (
     ratio_of_jumps,
     worth_of,
 )
+from whygap.answers.cells import Cell, Cells, cells_of
+from whygap.answers.conditions import cases, condition, figure, named, sorted_by, state_of
+from whygap.answers.edge import EdgeCell, rate
+from whygap.answers.redraws import redrawn_of
 from whygap.answers.worlds import partners
 from whygap.records import Estimate
 from whygap.trials import Answer, AnswerState, Question, Trial
@@ -144,6 +144,8 @@ def too_few_parameters(grouped: Cells, level: float) -> Answer:
         return answer("cannot_tell", "No run reuses its examples.")
     least, most = min(e.ratio for e in last), max(e.ratio for e in last)
     tried = f"from {figure(least)} to {figure(most)} parameters per example"
+    if len({e.n_parameters for e in last}) == 1:
+        return answer("cannot_tell", "All networks have as many parameters: it takes smaller and larger ones.")
     if not yes:
         return answer(
             "cannot_tell", f"Nothing overfits {tried}, so a lack of parameters can't be shown to be why; try more of them."
@@ -169,7 +171,8 @@ def too_few_parameters(grouped: Cells, level: float) -> Answer:
         text = f"Too few parameters keep a network from overfitting only when trained on {_listed(agree)} examples"
         return answer("holds_when", f"{text}, not on {_listed(contrary)}: {shown}.")
     if highest_no < lowest_yes:
-        text = f"Up to {figure(highest_no)} parameters per example nothing overfits that can be told, from {figure(lowest_yes)} on all does"
+        text = f"Of what can be told, nothing overfits up to {figure(highest_no)} parameters per example, and all "
+        text += f"from {figure(lowest_yes)} on"
         return answer("holds", f"{text}: {shown}.")
     text = f"Too few parameters keep a network from overfitting only when the number of examples is given: {shown}"
     return answer("holds_when", f"{text}. It holds only when examples are counted too: from {figure(lowest_yes)} to "
@@ -193,7 +196,7 @@ def longer_brings_it_out(grouped: Cells, level: float) -> Answer:
     epochs = figure(max(c.epochs for c in cells))
     text = {
         "holds": f"Overfitting that is not there at first comes out within {epochs} epochs in {len(yes)} of {cases(len(said))}",
-        "holds_when": f"Overfitting that is not there at first comes out within {epochs} epochs only {condition(yes, no) if yes and no else ''}",
+        "holds_when": f"Overfitting comes out within {epochs} epochs only {condition(yes, no) if yes and no else ''}",
         "does_not_hold": f"No overfitting comes out within {epochs} epochs in {len(no)} of {cases(len(said))}",
         "cannot_tell": f"Whether more epochs bring overfitting out can't be told in {len(unclear)} of {len(said)} cases",
     }[state]
@@ -219,7 +222,7 @@ def fresh_jumps_more(grouped: Cells, level: float) -> Answer:
     state = state_of(yes, no, unclear)
     text = {
         "holds": f"From look to look the gap jumps further with fresh examples in {len(yes)} of {cases(len(found))}",
-        "holds_when": f"From look to look the gap jumps further with fresh examples only {condition(yes, no) if yes and no else ''}",
+        "holds_when": f"The gap jumps further with fresh examples only {condition(yes, no) if yes and no else ''}",
         "does_not_hold": f"From look to look the gap jumps no further with fresh examples in {len(no)} of {cases(len(found))}",
         "cannot_tell": f"Whether the gap jumps further with fresh examples can't be told in {len(unclear)} of {len(found)}",
     }[state]

@@ -6,17 +6,24 @@ Bootstrap Framework, ICLR 2021, arXiv:2010.08127. Both worlds train the same net
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from whygap.answers.cells import Array, Cell, Cells, Means, cells_of, score_of, sign_of
+from whygap.answers.reuse import reuse_hurts
+from whygap.estimate.curves import mean_around
 from whygap.records import Estimate, OverfittingState, Record, Score
 from whygap.trials import Trial
 
 MARGIN = 0.01
 """Reuse hurts where the real world scores worse by more than this: a point of an error, or this share of another score."""
+
+SMOOTHED = 0.1
+"""Share of the looks that the gap is averaged over, around each: networks jump about from epoch to epoch, the gap does not."""
+
+
+Of = Mapping[Cell, Array]
 
 
 class Band(Record, frozen=True):
@@ -37,9 +44,10 @@ class Worlds(Record, frozen=True):
     real, ideal, train : Band
         Test score of both worlds, and training score of the real one, by look.
     bootstrap_gap : Band
-        real - ideal by look, paired by seed where both worlds have the same seeds. Each interval is for its look alone.
+        real - ideal by look, averaged over the looks around it, paired by seed where both worlds have the same seeds. Each
+        interval is for its look alone.
     bootstrap, generalisation : Estimate
-        At the last look: real - ideal, and real - its training score, each at the level asked for.
+        At the last look: real - ideal, and real - its training score; not averaged over looks.
     margin : float
         By how much reuse must hurt, in the score's unit.
     hurts : str
@@ -126,21 +134,14 @@ def _compare(real: Cell, ideal: Cell, kind: Score, level: float) -> Worlds:
     own = {c: c.curves(f"{unseen}_se", name)[:, at] for c, at in ((real, at_real), (ideal, at_ideal))}
     train = real.curves("train", name)[:, at_real]
     both = common_seeds(real, ideal)
-    if both:
-        rows, others = zip(*both, strict=True)
-        difference = tested[real][list(rows)] - tested[ideal][list(others)]
-        # the same unseen examples are scored twice: their draw cancels as far as both worlds find the same ones hard
-        gap = Cell.over_seeds(some_of(real, rows), difference)
-        if len(both) == 1:
-            gap = gap._replace(se=np.hypot(own[real][rows[0]], own[ideal][others[0]]))
-    else:
-        gap = difference_of(real.over_seeds(tested[real], own[real]), ideal.over_seeds(tested[ideal], own[ideal]))
+    gap = _gap(real, ideal, tested, own, both)
+    smooth = _gap(real, ideal, {c: _smoothed(of) for c, of in tested.items()}, own, both)
     ideal_mean = ideal.over_seeds(tested[ideal], own[ideal], shared=ideal.shares_unseen)
     real_mean = real.over_seeds(tested[real], own[real], shared=real.shares_unseen)
     is_share = kind.name in ("error", "soft_error") or kind.higher_is_better
     margin = MARGIN if is_share else MARGIN * abs(float(ideal_mean.value[-1]))
-    worse = gap._replace(value=sign * gap.value)
-    hurts, since, shown = _reuse_hurts(worse, epoch, margin, level)
+    worse = smooth._replace(value=sign * smooth.value)
+    hurts, since, shown = reuse_hurts(worse, epoch, margin, level)
     generalisation = real.over_seeds(tested[real] - train, own[real], shared=real.shares_unseen)
     return Worlds(
         n_parameters=real.n_parameters,
@@ -152,7 +153,7 @@ def _compare(real: Cell, ideal: Cell, kind: Score, level: float) -> Worlds:
         real=_band(real_mean, level),
         ideal=_band(ideal_mean, level),
         train=_band(real.over_seeds(train), level),
-        bootstrap_gap=_band(gap, level),
+        bootstrap_gap=_band(smooth, level),
         bootstrap=gap.estimate(level=level),
         generalisation=generalisation.estimate(level=level),
         margin=margin,
@@ -164,42 +165,19 @@ def _compare(real: Cell, ideal: Cell, kind: Score, level: float) -> Worlds:
     )
 
 
-def _reuse_hurts(
-    gap: Means, epoch: npt.NDArray[np.int64], margin: float, level: float
-) -> tuple[OverfittingState, Estimate | None, int | None]:
-    """Return whether the gap passes the margin for good, at which epoch, and from which epoch on it excludes zero."""
-    if gap.doubt:
-        return "cannot_tell", None, None
-    low, high = gap.bounds(level)
-    shown = _last_stretch(low > 0.0)
-    passed = _last_stretch(low > margin)
-    first = None if shown is None else int(epoch[shown])
-    if passed is None:
-        return ("no" if bool((high < margin).all()) else "cannot_tell"), None, first
-    below = int(np.argmax(high >= margin))  # looks before it are sure to be below
-    start = _last_stretch(gap.value > margin)
-    value = epoch[-1] if start is None else _crossing(epoch, gap.value, start, margin)
-    ends = float(epoch[below - 1]) if below else 0.0, float(epoch[passed])
-    since = Estimate(
-        value=float(np.clip(value, *ends)), low=ends[0], high=ends[1], level=level, n=gap.n, how="sampled",
-        why=f"the epoch at which real - ideal passes {margin:.3g} for good",
-    )  # fmt: skip
-    return "yes", since, first
+def _gap(real: Cell, ideal: Cell, tested: Of, own: Of, both: Sequence[tuple[int, int]]) -> Means:
+    """Return real - ideal of scores by world, whose own errors count where seeds can't tell them."""
+    if not both:
+        return difference_of(real.over_seeds(tested[real], own[real]), ideal.over_seeds(tested[ideal], own[ideal]))
+    rows, others = (list(side) for side in zip(*both, strict=True))
+    # the same unseen examples are scored twice: their draw cancels as far as both worlds find the same ones hard
+    gap = some_of(real, rows).over_seeds(tested[real][rows] - tested[ideal][others])
+    return gap if gap.n > 1 else gap._replace(se=np.hypot(own[real][rows[0]], own[ideal][others[0]]))
 
 
-def _last_stretch(marked: npt.NDArray[np.bool_]) -> int | None:
-    """Return where the unbroken stretch that reaches the end begins, or None."""
-    if not marked[-1]:
-        return None
-    others = np.flatnonzero(~marked)
-    return int(others[-1]) + 1 if others.size else 0
-
-
-def _crossing(epoch: npt.NDArray[np.int64], value: Array, start: int, margin: float) -> float:
-    if start == 0:
-        return float(epoch[0])
-    x, y = epoch[start - 1 : start + 1].astype(float), value[start - 1 : start + 1]
-    return float(x[0] + (x[1] - x[0]) * (margin - y[0]) / (y[1] - y[0]))
+def _smoothed(values: Array) -> Array:
+    reach = int(values.shape[1] * SMOOTHED / 2)
+    return np.stack([mean_around(row, reach) for row in values])
 
 
 def common_seeds(real: Cell, ideal: Cell) -> list[tuple[int, int]]:
