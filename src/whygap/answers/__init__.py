@@ -5,6 +5,7 @@ from whygap.answers.capacity import Capacities, Capacity, Learnt, capacities
 from whygap.answers.claims import claim
 from whygap.answers.edge import EdgeCell, EdgeMap, edge_maps
 from whygap.answers.epochs import Turn, Turns, turns
+from whygap.answers.findings import Findings, findings_of
 from whygap.answers.redraws import Redrawn, redrawn
 from whygap.answers.stages import Stage
 from whygap.answers.worlds import Band, Worlds, worlds
@@ -15,6 +16,7 @@ __all__ = [
     "Capacity",
     "EdgeCell",
     "EdgeMap",
+    "Findings",
     "Learnt",
     "Redrawn",
     "Stage",
@@ -25,6 +27,7 @@ __all__ = [
     "capacities",
     "claim",
     "edge_maps",
+    "findings_of",
     "redrawn",
     "turns",
     "worlds",
