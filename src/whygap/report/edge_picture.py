@@ -37,7 +37,7 @@ def edge(found: EdgeMap, *, mark: Mapping[str, Setting] | None = None) -> alt.La
     height = _CELL_HEIGHT
     centre = {n: width * (k + 0.5) for k, n in enumerate(ns)}
     middle = {p: height * (len(sizes) - k - 0.5) for k, p in enumerate(sizes)}
-    figures = Figures.fitting([c.memorisation.value for c in found.cells], minus=TRUE_MINUS)
+    figures = Figures.fitting([max(abs(c.memorisation.value) for c in found.cells)], minus=TRUE_MINUS)
     rows = [_row(c, centre[c.n], middle[c.n_parameters], width, height, figures) for c in found.cells]
     total = (width * len(ns), float(height * len(sizes)))
     title, subtitle = _said(found)
@@ -168,6 +168,6 @@ def _said(found: EdgeMap) -> tuple[str, list[str]]:
     title = f"After {found.stage.label}{where}: memorisation shows in {shown or 'none'} of {many} cases"
     level = percent(max(c.memorisation.level for c in found.cells))
     return title, [
-        f"Unseen {TRUE_MINUS} training {found.score.name} for {what}, with {level} intervals; shaded by its share.",
+        f"Unseen {TRUE_MINUS} training {found.score.name} for {what}, with {level} intervals; darker for more of the unseen.",
         "Outlined: above zero beyond chance, all cells paid for. Dotted: a tenth of the unseen score or more.",
     ]

@@ -40,9 +40,9 @@ class Style:
         return f"{write(e.value)}{ends}{'' if e.reliable else ' ?'}"
 
     def figures(self, estimates: Sequence[Estimate]) -> Figures:
-        """Choose decimals that the half-widths of intervals bear."""
+        """Choose decimals that show three digits of the largest."""
         sizes = [max(abs(e.value), (e.high - e.low) / 2) for e in estimates if e.high < float("inf")]
-        return Figures.fitting(sizes, minus=self.minus)
+        return Figures.fitting([max(sizes, default=0.0)], minus=self.minus)
 
 
 PLAIN = Style()

@@ -80,7 +80,7 @@ def _said(found: Worlds) -> tuple[str, list[str]]:
     else:
         title = f"Whether reuse hurts within {last} epochs can't be told"
     e = found.bootstrap
-    figures = Figures.fitting([e.value, (e.high - e.low) / 2], minus=TRUE_MINUS)
+    figures = Figures.fitting([max(abs(e.low), abs(e.high))], minus=TRUE_MINUS)
     gap = figures.signed(e.value) + (f" ({figures.interval(e, between=' to ')})" if e.low < e.high else "")
     seeds = "one seed" if found.n_seeds == 1 else f"{found.n_seeds} seeds"
     return f"{title}: {what}", [
