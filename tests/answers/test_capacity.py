@@ -13,11 +13,14 @@ def on_random_labels(plant, holds=1.0, *, chance=0.9, seeds=4, settings=None, **
         kept = min(1.0, holds * p / n)
         return lambda e: (chance if kept == 1.0 else 0.6 * kept) + 0.0 * e
 
+    random = {"process.label_noise": 1.0} | (settings or {})
+    same = {"unseen": lambda e: chance + 0 * e, "names": ("loss", "error"), "spread": 0.005, "se": 0.005, "settings": random}
     return [
-        plant.trial(k, n_parameters=p, n=n, unseen=lambda e: chance + 0 * e, gap=gap(n, p), names=("loss", "error"), spread=0.005,
-                    se=0.005, settings={"process.label_noise": 1.0} | (settings or {}), **more)
-        for p in (100, 1000) for n in (50, 100, 500, 1000) for k in range(seeds)
-    ]  # fmt: skip
+        plant.trial(k, n_parameters=p, n=n, gap=gap(n, p), **same, **more)
+        for p in (100, 1000)
+        for n in (50, 100, 500, 1000)
+        for k in range(seeds)
+    ]
 
 
 def test_what_was_planted_is_found(plant):

@@ -17,7 +17,9 @@ def test_the_edge_is_found_where_it_was_planted(plant):
 
 
 def test_what_shows_need_not_matter(plant):
-    (m,) = [m for m in edge_maps(plant.grid(lambda ratio, regime: 0.03, spread=0.002, se=0.002)) if m.stage.label == "20 epochs"]
+    (m,) = [
+        m for m in edge_maps(plant.grid(lambda ratio, regime: 0.03, spread=0.002, se=0.002)) if m.stage.label == "20 epochs"
+    ]
     assert all(c.shows and c.overfits == "no" for c in m.cells)
     assert (m.none_up_to, m.matters_from) == (None, None)
 

@@ -17,7 +17,13 @@ def crossed(plant, regime="once", *, trains=12, inits=3, sets=10, sd=(0.3, 0.1, 
         for i in range(inits):
             trial = plant.trial(0, regime=regime, seeds={"train": t, "valid": 0, "init": i}, spread=0.0)
             looks = len(trial.epoch)
-            moved = by_train[t] + by_init[i] + by_set[:, None] + jump * rng.normal(size=(1, looks)) + 0.001 * rng.normal(size=(sets, looks))
+            moved = (
+                by_train[t]
+                + by_init[i]
+                + by_set[:, None]
+                + jump * rng.normal(size=(1, looks))
+                + 0.001 * rng.normal(size=(sets, looks))
+            )
             valid = np.array(trial.curves[0].reported) + 0.5 + moved
             rows = tuple(tuple(row) for row in valid.tolist())
             curve = msgspec.structs.replace(trial.curves[0], valid=rows[0], valid_sets=rows)

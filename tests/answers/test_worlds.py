@@ -82,7 +82,9 @@ def test_accuracy_hurts_downwards(plant):
         return 0.9 - SLOPE * np.maximum(0.0, e - START)
 
     once = plant.cell(5, epochs=40, unseen=real, higher_is_better=True, spread=0.002, se=0.002)
-    fresh = plant.cell(5, epochs=40, regime="fresh", unseen=lambda e: 0.9 + 0 * e, higher_is_better=True, spread=0.002, se=0.002)
+    fresh = plant.cell(
+        5, epochs=40, regime="fresh", unseen=lambda e: 0.9 + 0 * e, higher_is_better=True, spread=0.002, se=0.002
+    )
     (w,) = worlds([*once, *fresh])
     assert w.bootstrap.value < 0.0
     assert w.hurts == "yes"
