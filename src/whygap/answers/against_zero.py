@@ -12,7 +12,7 @@ from whygap.answers.cells import Array, Cell, Means, sign_of
 from whygap.answers.edge import WORTH, EdgeCell, rate
 from whygap.answers.redraws import Redrawn
 from whygap.answers.worlds import common_seeds, difference_of, some_of
-from whygap.estimate import Moments, add_moments, estimate_from, holm, reach
+from whygap.estimate import Moments, add_moments, estimate_from, holm
 from whygap.records import Estimate
 
 NIL = 0.05
@@ -111,22 +111,30 @@ def _came(first: EdgeCell, last: EdgeCell, growth: Tested) -> str:
     return "yes" if last.overfits == "yes" and growth.says == "yes" else ""
 
 
-def is_nil(cell: EdgeCell, level: float) -> str:
-    """Say whether a term is nil: "yes", "trace" (small, but not zero), "no" (beyond `NIL`), or "" where it can't be told.
+def late_memorisation(cell: Cell, level: float, paid: float) -> Tested:
+    """Return the memorisation term over the second half of the looks, and whether it is nil.
 
-    That it is small is told by its own interval: all cells must pass, which needs no paying. That it isn't zero, or is large,
-    by one at `level`, which pays for the cells.
+    It says "yes", "trace" (small, but not zero), "no" (beyond `NIL` of the unseen score), or "" where it can't be told. That it
+    is small, or isn't, is told by its interval at `level`: all cells must pass, which needs no paying, and a term of zero seldom
+    looks that large in any. That it isn't zero is told by an interval at `paid`, which pays for the cells.
     """
-    e, nil = cell.memorisation, NIL * abs(cell.unseen)
-    if not e.reliable:
+    half = cell.epoch.size // 2
+    term, own = memorisation(cell)[:, half:], cell.curves(f"{cell.unseen}_se")[:, half:]
+    means = cell.over_seeds(term.mean(axis=1, keepdims=True), own.mean(axis=1, keepdims=True), shared=cell.shares_unseen)
+    e = means.estimate(level=level)
+    nil = NIL * float(np.abs(cell.curves(cell.unseen)[:, half:]).mean())
+    return Tested(cell.n_parameters, cell.n, e, _is_nil(means, e, nil, paid))
+
+
+def _is_nil(means: Means, e: Estimate, nil: float, paid: float) -> str:
+    if means.doubt:
         return ""
-    below, above = reach(level, e.df)
-    low, high = e.value - below * e.se, e.value + above * e.se
-    if low > nil or high < -nil:
+    if e.low > nil or e.high < -nil:
         return "no"
-    if -nil <= e.low and e.high <= nil:
-        return "yes" if low <= 0.0 <= high else "trace"
-    return ""
+    if -nil > e.low or e.high > nil:
+        return ""
+    low, high = (float(end[0]) for end in means.bounds(paid))
+    return "yes" if low <= 0.0 <= high else "trace"
 
 
 def ratio_of_jumps(once: Redrawn, fresh: Redrawn, level: float) -> Tested:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from whygap.answers.against_zero import (
     NIL,
-    Tested,
     came_out,
     excess,
-    is_nil,
+    late_memorisation,
     put_to_test,
     rank_correlation,
     ratio_of_jumps,
@@ -74,13 +73,17 @@ def adapting_widens_the_gap(grouped: Cells, level: float) -> Answer:
 
 
 def fresh_is_never_memorised(grouped: Cells, level: float) -> Answer:
-    """C2: examples that never come twice can't be memorised. Their memorisation term is nil: within a margin, covering zero."""
-    places = [(c, c.epoch.size - 1) for c in grouped.of("fresh")]
+    """C2: examples that never come twice can't be memorised. Their memorisation term is nil: within a margin, covering zero.
+
+    The term is averaged over the second half of the looks, each of which has other training examples: so the luck of their draw
+    averages out.
+    """
+    cells = grouped.of("fresh")
     caveats = _caveats(grouped, ())
-    if not places:
+    if not cells:
         return _answer("worlds", "C2", "cannot_tell", "No run was trained on fresh examples only.", caveats=caveats)
-    rated, paid = rate(places, None, level), 1.0 - (1.0 - level) / len(places)  # zero must lie in every interval
-    found = [Tested(e.n_parameters, e.n, e.memorisation, is_nil(e, paid)) for e in rated]
+    paid = 1.0 - (1.0 - level) / len(cells)  # zero must lie in every interval
+    found = [late_memorisation(cell, level, paid) for cell in cells]
     numbers = {f"memorisation, {named(t)}": t.estimate for t in found}
     nil, more, unclear = sorted_by(found, lambda t: t.says)
     trace = [t for t in unclear if t.says == "trace"]
@@ -90,13 +93,13 @@ def fresh_is_never_memorised(grouped: Cells, level: float) -> Answer:
     state = state_of([*nil, *trace], more, unclear)
     if state == "holds" and trace:
         state = "holds_when"
-        text = f"Fresh examples keep but the trace of a single visit: {within} in all, but above zero in {len(trace)}"
+        text = f"Fresh examples keep but the trace of a single visit: {within} in all, and above zero in {len(trace)}"
     elif state == "holds":
         text = f"Fresh examples are not memorised: the interval holds zero and is {within} in {len(nil)} of {len(found)} cases"
     elif state == "holds_when":
-        text = f"Fresh examples are not memorised beyond {NIL:.0%} of the unseen score {condition([*nil, *trace], more)}"
+        text = f"The trace of a single visit is {within} {condition([*nil, *trace], more)}"
     elif state == "does_not_hold":
-        text = f"Examples that are called fresh are memorised: beyond {NIL:.0%} of the unseen score in {cases(len(more))}"
+        text = f"Even examples that come once are remembered for a while: the term is not {within} in {cases(len(more))}"
     else:
         text = f"The intervals are too wide to say that it is nil in {len(unclear)} of {len(found)} cases"
     return _answer("worlds", "C2", state, f"{text}; the largest term is {most.estimate} ({named(most)}).", numbers, caveats)
