@@ -7,6 +7,7 @@ than the pieces. On an accelerator the runs are trained in this process, as many
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -155,6 +156,8 @@ def _in_pool(groups: Sequence[_Group], workers: int) -> Iterator[tuple[_Group, T
 
     import loky
 
+    # a worker that has compiled many programs is larger than it was, and is replaced: they are read from disk again
+    warnings.filterwarnings("ignore", message="A worker was restarted while some jobs were given", category=UserWarning)
     # loky's workers don't run the caller's script anew, as those of multiprocessing do; they stay for the next call
     pool = loky.get_reusable_executor(
         max_workers=workers, timeout=IDLE, env=ONE_THREAD, initializer=leave_interrupts, reuse="auto"
