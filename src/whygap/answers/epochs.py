@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from whygap.answers.cells import Cell, Cells, cells_of, means_over, sign_of
 from whygap.answers.worlds import Band
@@ -40,7 +41,8 @@ class Turns(Record, frozen=True):
     """One cell: its validation and training curves over seeds, the turn of each run, and the middle of both turn and forecast.
 
     `turn` is the median of the turns with Student's interval, taken on logarithms, over the `n_turned` of `runs` that turned;
-    None where fewer than half did. `forecast` is the median over the runs that a turn was foretold of, with the medians of
+    None where fewer than half did. It reaches to the looks on
+    either side, between which the best epoch may lie. `forecast` is the median over the runs that a turn was foretold of, with the medians of
     their ends.
     """
 
@@ -96,7 +98,7 @@ def _turns(cell: Cell, score: str | None, level: float) -> Turns:
     if 2 * len(turned) > len(runs):
         logs = np.log([[runs[k].epoch or 1] for k in turned])
         means = means_over(logs, [cell.trials[k] for k in turned])
-        turn = _exponential(means.estimate(level=level), float(np.median(logs)))
+        turn = _exponential(means.estimate(level=level), float(np.median(logs)), cell.epoch)
     return Turns(
         n_parameters=cell.n_parameters,
         n=cell.n,
@@ -124,15 +126,16 @@ def _turn(cell: Cell, train: np.ndarray, valid: np.ndarray, *, higher_is_better:
     return Turn(epoch=best, seen=int(epoch[seen - 1]) if seen else 0, forecast=forecast)
 
 
-def _exponential(logs: Estimate, middle: float) -> Estimate:
-    """Return an estimate from one of its logarithm, at the median."""
-    low, high = min(logs.low, middle), max(logs.high, middle)
+def _exponential(logs: Estimate, middle: float, epoch: npt.NDArray[np.int64]) -> Estimate:
+    """Return an estimate from one of its logarithm, at the median; between looks nobody knows where the best epoch was."""
     value = math.exp(middle)
     far = 700.0  # beyond it, floats end; two seeds may reach there
+    before, after = epoch[epoch < value - 1e-9], epoch[epoch > value + 1e-9]
+    low = min(math.exp(logs.low), float(before[-1]) if before.size else value)
+    high = max(math.exp(min(logs.high, far)), float(after[0]) if after.size else value)
     return Estimate(
-        value=value, low=math.exp(low), high=math.exp(min(high, far)), level=logs.level, n=logs.n, how="sampled",
-        reliable=logs.reliable, why=logs.why,
-    )  # fmt: skip
+        value=value, low=low, high=high, level=logs.level, n=logs.n, how="sampled", reliable=logs.reliable, why=logs.why
+    )
 
 
 def _middle(forecasts: list[Forecast], runs: int) -> Estimate | None:
