@@ -129,7 +129,7 @@ def _from_logs(logs: Estimate, value: float, epoch: npt.NDArray[np.int64]) -> Es
     """Return an estimate at the median from one of logarithms; between looks nobody knows where the best epoch was."""
     far = 700.0  # beyond it, floats end; two seeds may reach there
     before, after = epoch[epoch < value], epoch[epoch > value]
-    low = min(value, math.exp(logs.low), float(before[-1]) if before.size else value)
+    low = min(value, math.exp(logs.low), float(before[-1]) if before.size else 0.0)
     high = max(value, math.exp(min(logs.high, far)), float(after[0]) if after.size else value)
     return Estimate(
         value=value, low=low, high=high, level=logs.level, n=logs.n, how="sampled", reliable=logs.reliable, why=logs.why
