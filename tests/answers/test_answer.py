@@ -14,7 +14,7 @@ def whole(plant, **fields):
 
 def test_everything_is_answered_that_the_runs_allow_where_nothing_is_asked(plant):
     found = answer(whole(plant))
-    assert [a.question for a in found] == ["edge", "worlds", "epochs", "redraws"]
+    assert [a.question for a in found] == ["edge", "worlds", "epochs"]
     assert all(a.sentence.endswith(".") and a.claim == "" for a in found)
 
 
@@ -59,7 +59,7 @@ def test_one_seed_is_said_to_be_one(plant, asks):
 
 def test_regression_has_no_error_and_needs_none(plant):
     trials = plant.grid(lambda ratio, regime: 0.2, regimes=("once", "fresh"), names=("loss", "absolute_error"))
-    assert [a.question for a in answer(plant.experiment(trials))] == ["edge", "worlds", "epochs", "redraws"]
+    assert [a.question for a in answer(plant.experiment(trials))] == ["edge", "worlds", "epochs"]
 
 
 def test_runs_that_diverged_are_said(plant):

@@ -165,7 +165,8 @@ class Sized:
         ([(1000, 100), (500, 10)], [(100, 100)], "with 10 parameters per example or more, and not with 1 or fewer"),
         ([(100, 100), (1000, 1000)], [(1000, 100)], "with 1 parameters per example or fewer, and not with 10 or more"),
         ([(10, 100), (10000, 100)], [(1000, 1000)], "with 100 examples or fewer, and not with 1,000 or more"),
-        ([(10, 10), (1000, 1000)], [(100, 100)], "in 2 of 3 cases, which neither parameters nor examples alone set apart"),
+        ([(10, 10), (1000, 1000)], [(100, 100)], "in 2 of 3 cases, and not with 100 parameters, 100 examples"),
+        ([(10, 10), (1000, 1000)], [(100, 100)] * 4, "in 2 of 6 cases, which neither parameters nor examples alone set apart"),
     ],
 )
 def test_a_condition_says_what_sets_cases_apart(yes, no, said):

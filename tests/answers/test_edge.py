@@ -28,7 +28,7 @@ def test_false_edges_are_rare(plant):
     rng = np.random.default_rng(1)
     false = 0
     for _ in range(150):
-        trials = plant.grid(lambda ratio, regime: 0.0, trick=int(rng.integers(1 << 30)), jump=0.01)
+        trials = plant.grid(lambda ratio, regime: 0.0, trick=int(rng.integers(1 << 30)), jump=0.01, se=0.0)
         false += any(c.shows for m in edge_maps(trials) for c in m.cells)
     assert false <= 9  # 2.5 % of 150 are 3.75; more than 9 would come in 1 of 100 such counts
 

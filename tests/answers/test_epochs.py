@@ -47,8 +47,14 @@ def test_few_that_turned_have_no_median(plant):
 
 def test_one_seed_has_a_turn_and_no_interval(plant):
     (found,) = turns(a_turn(plant, seeds=1))
-    assert found.turn.low == found.turn.high == found.turn.value
+    assert (found.turn.low, found.turn.high) == (found.turn.value - 1, found.turn.value + 1)  # the looks on either side
     assert not found.turn.reliable
+
+
+def test_a_turn_is_known_to_the_looks_on_either_side(plant):
+    (found,) = turns(a_turn(plant, every=10, epochs=90))
+    assert found.turn.low <= 20
+    assert found.turn.high >= 40
 
 
 def test_few_looks_say_nothing(plant):

@@ -115,8 +115,8 @@ def late_memorisation(cell: Cell, level: float, paid: float) -> Tested:
     """Return the memorisation term over the second half of the looks, and whether it is nil.
 
     It says "yes", "trace" (small, but not zero), "no" (beyond `NIL` of the unseen score), or "" where it can't be told. That it
-    is small, or isn't, is told by its interval at `level`: all cells must pass, which needs no paying, and a term of zero seldom
-    looks that large in any. That it isn't zero is told by an interval at `paid`, which pays for the cells.
+    is small, or isn't, is told by its interval at `level`: all cells must pass, which needs no paying, and a term of zero
+    seldom looks that large in any. That it isn't zero is told by an interval at `paid`, which pays for the cells.
     """
     half = cell.epoch.size // 2
     term, own = memorisation(cell)[:, half:], cell.curves(f"{cell.unseen}_se")[:, half:]

@@ -31,7 +31,7 @@ def answer(experiment: Experiment) -> tuple[Answer, ...]:
     of_claim = claim(experiment.claim, trials) if experiment.claim else None
     found = [] if of_claim is None else [of_claim]
     for question, ask in QUESTIONS.items():
-        if question in experiment.asks or not experiment.asks:
+        if question in experiment.asks or (not experiment.asks and _is_worth_asking(question, trials)):
             said = ask(trials)
             if said is not None:
                 found.append(said)
@@ -179,6 +179,11 @@ _WANTED: Mapping[Question, str] = {
     "capacity": "It takes runs on random labels with an error score, of which none is finished.",
     "redraws": "It takes two runs or more that differ in their seeds alone, of which none are finished.",
 }
+
+
+def _is_worth_asking(question: Question, trials: Sequence[Trial]) -> bool:
+    """Return whether a question that nobody asked is answered: redraws only where they can be told apart."""
+    return question != "redraws" or any(r.is_crossed for r in redrawn(trials))
 
 
 def _notes(trials: Sequence[Trial], unclear: Sequence[object] = ()) -> tuple[str, ...]:

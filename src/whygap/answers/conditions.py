@@ -9,6 +9,9 @@ from whygap.trials import AnswerState
 
 T = TypeVar("T")
 
+FEW = 3
+"""Cases that are named one by one."""
+
 
 class Sized(Protocol):
     """A cell of any kind of result."""
@@ -42,7 +45,7 @@ def sorted_by(cells: Sequence[T], says: Callable[[T], str]) -> tuple[list[T], li
 
 
 def condition(yes: Sequence[Sized], no: Sequence[Sized]) -> str:
-    """Say when it holds: by parameters per example, or else by examples or parameters; where none tells, by counting.
+    """Say when it holds: by parameters per example, or else by examples or parameters; where none tells, by counting or naming.
 
     Parameters
     ----------
@@ -55,7 +58,10 @@ def condition(yes: Sequence[Sized], no: Sequence[Sized]) -> str:
             return f"with {figure(min(with_))} {name} or more, and not with {figure(max(without))} or fewer"
         if max(with_) < min(without):
             return f"with {figure(max(with_))} {name} or fewer, and not with {figure(min(without))} or more"
-    return f"in {len(yes)} of {len(yes) + len(no)} cases, which neither parameters nor examples alone set apart"
+    seen = f"in {len(yes)} of {len(yes) + len(no)} cases"
+    if len(no) <= FEW:
+        return f"{seen}, and not with {'; '.join(named(c) for c in no)}"
+    return f"{seen}, which neither parameters nor examples alone set apart"
 
 
 def figure(number: float) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from whygap.answers.cells import Cell, Cells, cells_of, means_over, sign_of
 from whygap.answers.worlds import Band
@@ -40,8 +41,8 @@ class Turns(Record, frozen=True):
     """One cell: its validation and training curves over seeds, the turn of each run, and the middle of both turn and forecast.
 
     `turn` is the median of the turns with Student's interval, taken on logarithms, over the `n_turned` of `runs` that turned;
-    None where fewer than half did. `forecast` is the median over the runs that a turn was foretold of, with the medians of
-    their ends.
+    None where fewer than half did. The interval reaches to the looks on either side, between which the best epoch may lie.
+    `forecast` is the median over the runs that a turn was foretold of, with the medians of their ends.
     """
 
     n_parameters: int
@@ -94,9 +95,9 @@ def _turns(cell: Cell, score: str | None, level: float) -> Turns:
     turned = [k for k, run in enumerate(runs) if run.epoch is not None]
     turn = None
     if 2 * len(turned) > len(runs):
-        logs = np.log([[runs[k].epoch or 1] for k in turned])
-        means = means_over(logs, [cell.trials[k] for k in turned])
-        turn = _exponential(means.estimate(level=level), float(np.median(logs)))
+        at = np.array([[float(runs[k].epoch or 1)] for k in turned])
+        means = means_over(np.log(at), [cell.trials[k] for k in turned])
+        turn = _from_logs(means.estimate(level=level), float(np.median(at)), cell.epoch)
     return Turns(
         n_parameters=cell.n_parameters,
         n=cell.n,
@@ -124,15 +125,15 @@ def _turn(cell: Cell, train: np.ndarray, valid: np.ndarray, *, higher_is_better:
     return Turn(epoch=best, seen=int(epoch[seen - 1]) if seen else 0, forecast=forecast)
 
 
-def _exponential(logs: Estimate, middle: float) -> Estimate:
-    """Return an estimate from one of its logarithm, at the median."""
-    low, high = min(logs.low, middle), max(logs.high, middle)
-    value = math.exp(middle)
+def _from_logs(logs: Estimate, value: float, epoch: npt.NDArray[np.int64]) -> Estimate:
+    """Return an estimate at the median from one of logarithms; between looks nobody knows where the best epoch was."""
     far = 700.0  # beyond it, floats end; two seeds may reach there
+    before, after = epoch[epoch < value], epoch[epoch > value]
+    low = min(value, math.exp(logs.low), float(before[-1]) if before.size else 0.0)
+    high = max(value, math.exp(min(logs.high, far)), float(after[0]) if after.size else value)
     return Estimate(
-        value=value, low=math.exp(low), high=math.exp(min(high, far)), level=logs.level, n=logs.n, how="sampled",
-        reliable=logs.reliable, why=logs.why,
-    )  # fmt: skip
+        value=value, low=low, high=high, level=logs.level, n=logs.n, how="sampled", reliable=logs.reliable, why=logs.why
+    )
 
 
 def _middle(forecasts: list[Forecast], runs: int) -> Estimate | None:

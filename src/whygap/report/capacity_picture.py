@@ -33,8 +33,8 @@ def learnt_by_heart(found: Capacities) -> alt.LayerChart:
     title = f"Of random labels, up to {most:,} are learnt by heart" if most else "No set of random labels is learnt by heart"
     unseen = found.unseen
     subtitle = [
-        "Training error at the end, mean over seeds with its 95 % interval. The dashed line is where parameters are as many as",
-        f"examples. Error on unseen examples: {percent(unseen.value)} ({100 * unseen.low:.1f} to {100 * unseen.high:.1f} %).",
+        "Training error at the end, with its 95 % interval over seeds. The dashed line: as many parameters as examples.",
+        f"Error on unseen examples: {percent(unseen.value)} ({100 * unseen.low:.1f} to {100 * unseen.high:.1f} %).",
     ]
     return as_chart(
         [

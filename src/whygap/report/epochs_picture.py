@@ -9,9 +9,9 @@ import numpy as np
 
 from whygap.answers import Turns
 from whygap.errors import InputError
-from whygap.report.axes import ScoreScale, epoch_axis
+from whygap.report.axes import epoch_axis
 from whygap.report.figures import percent
-from whygap.report.panels import NamedBand, band_layers, end_names, size_of, span_layers
+from whygap.report.panels import NamedBand, band_layers, end_names, scale_for, size_of, span_layers
 from whygap.report.theme import TRAINING
 from whygap.report.vega import Layer, Row, as_chart, in_pixels, layer, quantity
 
@@ -36,8 +36,7 @@ def turn_and_forecast(found: Turns) -> alt.LayerChart:
         NamedBand("validation", found.valid, {"style": "ink"}),
         NamedBand("training", found.train, {"color": TRAINING}),
     ]
-    means = [v for curve in curves for v in curve.band.value]
-    scale = ScoreScale.for_values(means, may_be_log=not score.higher_is_better)
+    scale = scale_for(curves, may_be_log=not score.higher_is_better)
     domain = (float(epochs[0]), float(last))
     title, subtitle = _said(found)
     return as_chart(
@@ -89,6 +88,8 @@ def _said(found: Turns) -> tuple[str, list[str]]:
     if told is not None:
         ends = f"{told.value:.0f} ({told.low:.0f} to {told.high:.0f} at {percent(told.level)})"
         lines.append(f"Foretold from the first {_seen(found):.0f} epochs: {ends}.")
+    elif _seen(found) < 1.0:
+        lines.append("It turned at the first look: there was nothing before it to tell it from.")
     elif all(run.forecast.state == "no_turn" for run in found.runs):
         lines.append(f"From the first {_seen(found):.0f} epochs, no turn was expected.")
     else:
@@ -148,8 +149,8 @@ def all_turns(found: Sequence[Turns]) -> alt.LayerChart:
         layers,
         size=(_WIDTH, height),
         title={"text": title, "subtitle": [
-            "The turn with its 95 % interval over seeds, and the forecast with its 90 % one, made from half of the epochs",
-            "before the turn; without one, from half of the run. The dotted line is where runs end.",
+            "The turn with its 95 % interval over seeds, the forecast with its 90 % one; the dotted line is where runs end.",
+            "Forecasts are made from half of the epochs before the turn; without one, from half of the run.",
         ]},
         description=f"Epochs of the turn of validation, and forecasts of it, in {len(cases)} cases. {title}.",
     )  # fmt: skip

@@ -133,7 +133,7 @@ def _redraws(found: Findings, mark: Mapping[str, Setting]) -> Drawn:
         return [], []
     chosen = _chosen([group[0] for group in groups.values()], lambda r: r.gap.value, mark)
     drawn = [Picture.of(deviations(groups[r.variant, r.n_parameters, r.n])) for r in chosen]
-    return drawn, [redraws_table(group, _STYLE) for group in groups.values()]
+    return drawn, [redraws_table(found.redraws, _STYLE)]
 
 
 _DRAWN: Mapping[Question, Callable[[Findings, Mapping[str, Setting]], Drawn]] = {

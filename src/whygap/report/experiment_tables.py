@@ -10,6 +10,9 @@ from whygap.records import Estimate
 from whygap.report.figures import Figures, percent
 from whygap.report.panels import short_count
 
+MOST_COLUMNS = 3
+"""Cases that stand side by side."""
+
 YES, NO, OPEN = "yes", "no", "can't tell"
 _SAID = {"yes": YES, "no": NO, "cannot_tell": OPEN}
 
@@ -111,9 +114,9 @@ def worlds_table(found: Sequence[Worlds], style: Style = PLAIN) -> TextTable:
     names = ("parameters", "examples", *(("setting",) if any(x.variant for x in found) else ()))
     return TextTable(
         title=f"Real and ideal world, {name} of unseen examples at the end",
-        note="Bootstrap gap: real less ideal. Generalisation gap: real less its own training score. Reuse hurts from the epoch "
-        f"at which the bootstrap gap passes {found[0].margin:.2g} for good; each line stands by itself.",
-        columns=(*names, "real", "ideal", "bootstrap gap", "generalisation gap", "reuse hurts, epoch"),
+        note="Real - ideal is the bootstrap gap, real - train the generalisation gap. Reuse hurts from the epoch at which the "
+        f"bootstrap gap passes {found[0].margin:.2g} for good; each line stands by itself.",
+        columns=(*names, "real", "ideal", "real - ideal", "real - train", "reuse hurts, epoch"),
         rows=tuple(rows),
     )
 
@@ -172,22 +175,26 @@ def capacity_table(found: Capacities, style: Style = PLAIN) -> TextTable:
 
 
 def redraws_table(found: Sequence[Redrawn], style: Style = PLAIN) -> TextTable:
-    """Return standard deviations of the gap, a row for each thing that was redrawn, a column for each case."""
+    """Return standard deviations of the gap by what was redrawn: a column for each case, or a row where there are many."""
     names = list(dict.fromkeys(name for r in found for name in r.of))
     figures = style.figures([e for r in found for e in r.of.values()])
-    many = len({(r.n_parameters, r.n, r.variant) for r in found}) > 1
-    cases = [
-        r.regime
-        + (f", {short_count(r.n_parameters)} on {short_count(r.n)}" if many else "")
-        + (f", {r.variant}" if r.variant else "")
-        for r in found
+    is_long = len(found) > MOST_COLUMNS
+    rows = [
+        ("what is drawn again", *(_case(r, found) for r in found)),
+        ("mean gap", *(style.estimate(r.gap, figures) for r in found)),
+        *((name, *(style.estimate(r.of.get(name), figures, signed=False) for r in found)) for name in names),
     ]
+    columns, *rest = zip(*rows, strict=True) if is_long else rows
     return TextTable(
         title=f"Standard deviation of the reported gap in {found[0].score.name}",
         note="The gap is valid - reported at the last look; each with its 95 % interval.",
-        columns=("what is drawn again", *cases),
-        rows=(
-            ("mean gap", *(style.estimate(r.gap, figures) for r in found)),
-            *((name, *(style.estimate(r.of.get(name), figures, signed=False) for r in found)) for name in names),
-        ),
+        columns=tuple(columns),
+        rows=tuple(tuple(row) for row in rest),
     )
+
+
+def _case(one: Redrawn, found: Sequence[Redrawn]) -> str:
+    """Name a case by its regime, and by its size where there are several."""
+    is_alone = len({(r.n_parameters, r.n) for r in found}) == 1
+    size = [] if is_alone else [f"{short_count(one.n_parameters)} on {short_count(one.n)}"]
+    return ", ".join([one.regime, *size, *([one.variant] if one.variant else [])])

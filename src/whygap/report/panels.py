@@ -24,10 +24,17 @@ class NamedBand:
     band: Band
     line: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def ends(self) -> list[float]:
-        """All numbers that a scale must hold."""
-        return [*self.band.low, *self.band.high, *self.band.value]
+
+def scale_for(curves: Sequence[NamedBand], *, may_be_log: bool) -> ScoreScale:
+    """Return a scale that holds all curves, and as much of their bands as leaves the curves half of the height."""
+    means = [v for curve in curves for v in curve.band.value]
+    scale = ScoreScale.for_values(means, may_be_log=may_be_log)
+    if scale.log:
+        return scale
+    room = (scale.high - scale.low) / 2
+    lows, highs = [v for curve in curves for v in curve.band.low], [v for curve in curves for v in curve.band.high]
+    low, high = max(min(lows), scale.low - room), min(max(highs), scale.high + room)
+    return ScoreScale(min(low, scale.low), max(high, scale.high), log=False)
 
 
 def band_layers(curves: Sequence[NamedBand], epoch: Sequence[int], scale: ScoreScale, x: Row, y: Row) -> list[Layer]:

@@ -7,7 +7,7 @@ import altair as alt
 from whygap.answers import Worlds
 from whygap.report.axes import ScoreScale, epoch_axis
 from whygap.report.figures import TRUE_MINUS, Figures, percent
-from whygap.report.panels import MEMORISED, NamedBand, band_layers, end_names, size_of, span_layers
+from whygap.report.panels import MEMORISED, NamedBand, band_layers, end_names, scale_for, size_of, span_layers
 from whygap.report.theme import TRAINING
 from whygap.report.vega import as_charts, layer
 
@@ -31,8 +31,7 @@ def real_and_ideal(found: Worlds) -> alt.VConcatChart:
         NamedBand("fresh examples,\nunseen ones", found.ideal, {"style": "ink"}),
         NamedBand("reused set,\ntraining examples", found.train, {"color": TRAINING, "strokeDash": [5, 4]}),
     ]
-    means = [v for curve in curves for v in curve.band.value]
-    scale = ScoreScale.for_values(means, may_be_log=False)
+    scale = scale_for(curves, may_be_log=False)
     gap = NamedBand("the gap", found.bootstrap_gap, {"color": MEMORISED})
     gap_scale = _gap_scale(found)
     title, subtitle = _said(found)
