@@ -97,11 +97,17 @@ def summary(curves: Curves) -> Summary:
     }
 
 
-def peaks(by_seed: np.ndarray[Any, Any], widths: tuple[int, ...]) -> str:
-    """Return where each seed's curve is highest from the first width on at which the mean curve has begun to rise."""
-    trough = int(by_seed.mean(axis=0)[: widths.index(47) + 1].argmin()) if 47 in widths else 0
-    at = sorted(widths[trough + int(k)] for k in by_seed[:, trough:].argmax(axis=1))
-    return ", ".join(map(str, at))
+def descents(curve: np.ndarray[Any, Any], widths: tuple[int, ...]) -> tuple[int, int]:
+    """Return the widths where a curve over widths first bottoms, at 47 or below, and where it is highest from there on."""
+    trough = int(curve[: widths.index(47) + 1].argmin())
+    return widths[trough], widths[trough + int(curve[trough:].argmax())]
+
+
+def told_of(curve: np.ndarray[Any, Any], widths: tuple[int, ...]) -> str:
+    """Return the two descents and the rise between them in words."""
+    trough, peak = descents(curve, widths)
+    at = dict(zip(widths, curve, strict=True))
+    return f"{at[trough]:.2f} at width {trough}, up to {at[peak]:.2f} at {peak}, {at[widths[-1]]:.2f} at {widths[-1]}"
 
 
 def main() -> None:
@@ -120,7 +126,7 @@ def main() -> None:
     def name(share: float, width: int, seed: int) -> str:
         return f"{share:g} wrong labels, width {width}, {epochs} epochs, seed {seed}"
 
-    plans = {(share, width): plan_of(share, width, epochs, every) for share in SHARES for width in widths}
+    plans = {(share, width): plan_of(share, width, epochs, every) for share in SHARES for width in reversed(widths)}
     jobs = {name(*case, s): Job(plan, Seeds.all(s)) for case, plan in plans.items() for s in seeds}
     began = time.perf_counter()
     found = run_all(jobs, summary, arguments.keep)
@@ -143,9 +149,14 @@ def main() -> None:
         told["sweeps"][f"{share:g}"] = rows
         for key, unit in (("error", "test error"), ("loss", "test loss")):
             by_seed = np.array([[found[name(share, width, s)][key] for width in widths] for s in seeds])
-            there = [PUBLISHED[share][key][WIDTHS.index(width)] for width in widths]
-            print(f"{unit} highest after its first minimum at width {peaks(by_seed, widths)} (by seed)", end="")
-            print(f"; published: {peaks(np.array([there]), widths)}")
+            there = np.array([PUBLISHED[share][key][WIDTHS.index(width)] for width in widths])
+            within = sum(row[key].holds_another(row["published"][key]) for row in rows)
+            print(f"{unit}: {told_of(by_seed.mean(axis=0), widths)}; published: {told_of(there, widths)}")
+            print(
+                f"  highest by seed at {', '.join(str(peak) for _, peak in sorted(descents(c, widths) for c in by_seed))};",
+                end="",
+            )
+            print(f" {within} of {len(widths)} published values are within the 95 % interval for one more run")
     print(f"\n{len(jobs)} runs, {len(jobs) * epochs * N // 100:,} steps, {seconds:.0f} s here;", end="")
     print(f" the notebook took {CPU_MINUTES} minutes of a CPU's time for one seed of all {2 * len(WIDTHS)}")
     if arguments.json:

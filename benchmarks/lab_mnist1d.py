@@ -81,7 +81,7 @@ def main() -> None:
     seeds = range(2 if arguments.quick else 5)
     cases = {name: case for name, case in CASES.items() if not (arguments.quick and name == "GRU")}
     plans = {name: plan_of(case.model) for name, case in cases.items()}
-    jobs = {f"{name}, seed {s}": Job(plans[name], Seeds.all(s)) for name in cases for s in seeds}
+    jobs = {f"{name}, seed {s}": Job(plans[name], Seeds.all(s)) for name in reversed(cases) for s in seeds}
     found = run_all(jobs, summary, arguments.keep)
 
     print(f"MNIST-1D: accuracy in % after {plans['linear'].steps:,} steps, {len(seeds)} seeds, 95 % intervals of the mean")

@@ -18,14 +18,14 @@ Summary = dict[str, float]
 
 
 def run_all(jobs: Mapping[str, Job], summary: Callable[[Curves], Summary], keep: Path | None = None) -> dict[str, Summary]:
-    """Train the jobs, the longest first, and return the summary of each by its name.
+    """Train the jobs in their order, best the longest first, and return the summary of each by its name.
 
     What is in the file `keep`, one line a run, isn't trained again: after a kill the same command goes on.
     """
     kept = keep.read_text(encoding="utf-8").splitlines() if keep and keep.exists() else []
     found = {name: found for name, found in _lines(kept) if name in jobs}
     cost = {name: jobs[name].plan.steps * (n_parameters(jobs[name].plan.model) + 2000.0) for name in jobs if name not in found}
-    left = sorted(cost, key=lambda name: -cost[name])
+    left = list(cost)
     began, spent, total = time.perf_counter(), 0.0, sum(cost.values())
     for place, curves in train_all([jobs[name] for name in left]):
         name = left[place]
@@ -57,6 +57,11 @@ class Mean(NamedTuple):
 
     value: float
     half: float
+    n: int
+
+    def holds_another(self, value: float) -> bool:
+        """Return whether a value is within the 95 % prediction interval for one more seed."""
+        return abs(value - self.value) <= self.half * np.sqrt(self.n + 1)
 
     def __str__(self) -> str:
         return f"{self.value:.2f} +- {self.half:.2f}"
@@ -66,4 +71,4 @@ def mean(values: Sequence[float]) -> Mean:
     """Return the mean of some seeds, with its interval; without one for a single seed."""
     n = len(values)
     half = float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return Mean(float(np.mean(values)), half)
+    return Mean(float(np.mean(values)), half, n)
