@@ -43,6 +43,7 @@ def apart():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_worker_niceness", "0")  # 15 otherwise: beside other tests workers would get next to nothing
         patch.delenv("RAY_ADDRESS", raising=False)
         yield folder
     for pid in processes_of(folder, "ray::"):  # a killed driver's: some stay for a minute
@@ -242,6 +243,23 @@ def test_a_cluster_that_does_not_answer_is_one_line(monkeypatch):
     fake = FakeRay(cores=2)
     monkeypatch.setattr(fake, "init", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("gone\nwith details")))
     with pytest.raises(WhygapError, match=r"^no Ray cluster at nowhere:1: gone$"), _cluster(fake, 1):
+        pass
+
+
+def test_a_cluster_that_asks_for_a_token_says_so(monkeypatch):
+    def init(*arguments, **settings):
+        try:
+            raise RuntimeError("Last error:\n ray.exceptions.AuthenticationError: no token")
+        except RuntimeError as error:
+            raise ConnectionError("failed") from error
+
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    fake = FakeRay(cores=2)
+    monkeypatch.setattr(fake, "init", init)
+    with (
+        pytest.raises(WhygapError, match=r"^no Ray cluster at head:6379: it asks for a token: set RAY_AUTH_MODE"),
+        _cluster(fake, 1),
+    ):
         pass
 
 

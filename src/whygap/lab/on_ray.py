@@ -98,7 +98,7 @@ def _lost(ray: Any) -> tuple[type[Exception], ...]:
     return e.WorkerCrashedError, e.OutOfMemoryError, e.NodeDiedError, e.ObjectLostError
 
 
-def _first(error: Exception) -> str:
+def _first(error: BaseException) -> str:
     return str(error).strip().split("\n")[0]
 
 
@@ -120,11 +120,23 @@ def _cluster(ray: Any, cores: int) -> Iterator[None]:
                 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
                 ray.init("local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
     except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-        raise WhygapError(f"no Ray cluster at {address or 'this machine'}: {_first(error)}") from error
+        raise WhygapError(f"no Ray cluster at {address or 'this machine'}: {_why(error)}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _why(error: BaseException) -> str:
+    """Return why there is no connection; that a token is missing Ray says far down in a cause."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if "AuthenticationError" in f"{type(cause).__name__}: {cause}":
+            return (
+                "it asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN where ~/.ray/auth_token isn't the cluster's"
+            )
+        cause = cause.__cause__ or cause.__context__
+    return _first(error)
 
 
 def _import_ray() -> Any:
