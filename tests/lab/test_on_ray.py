@@ -1,5 +1,6 @@
 """Ray trains the same runs as this machine's processes do, whoever is killed meanwhile."""
 
+import contextlib
 import gc
 import os
 import secrets
@@ -46,8 +47,6 @@ def apart():
         patch.setenv("RAY_worker_niceness", "0")  # 15 otherwise: beside other tests workers would get next to nothing
         patch.delenv("RAY_ADDRESS", raising=False)
         yield folder
-    for pid in processes_of(folder, "ray::"):  # a killed driver's: some stay for a minute
-        os.kill(pid, signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -61,16 +60,30 @@ def cluster(apart):
         gc.collect()
 
 
-def processes_of(folder, name):
-    """Return the processes whose environment has a folder for Ray, and whose command begins with a name."""
-    found = []
+def below(pid):
+    """Return the commands of all processes that a process started, and that these started, by their ids."""
+    children, commands = {}, {}
     for entry in Path("/proc").iterdir():
-        try:
-            mine = f"RAY_TMPDIR={folder}".encode() in (entry / "environ").read_bytes()
-            if mine and (entry / "cmdline").read_bytes().startswith(name.encode()):
-                found.append(int(entry.name))
-        except (OSError, ValueError):  # no process, or one that has just ended
-            continue
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # one that has just ended
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+                commands[int(entry.name)] = (entry / "cmdline").read_text()
+    found, left = {}, children.get(pid, [])
+    while left:
+        one = left.pop()
+        found[one] = commands[one]
+        left = left + children.get(one, [])
+    return found
+
+
+def still_there(commands):
+    """Return those of some processes that haven't ended."""
+    found = []
+    for pid, command in commands.items():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/cmdline").read_text()[:5] == command[:5]:  # a worker's name tells what it does
+                found.append(pid)
     return found
 
 
@@ -142,14 +155,13 @@ print(sorted(call_on_ray(isleap, [(1900,), (2000,)], cores=1, environment={}, li
 
 DRIVER = """
 import sys
-from pathlib import Path
 import numpy as np
 import optax
 from whygap.lab import Plan, Seeds, Job, mlp, train_all
 from whygap.process import GaussianMixture, Once
 
 plan = Plan(process=GaussianMixture(classes=3, features=6), regime=Once(200), model=mlp(6, 8, 8, 3), optimiser=optax.adam(1e-3),
-            epochs=2000, every=100, batch_size=32, n_valid=100)
+            epochs=500, every=100, batch_size=32, n_valid=100)
 for place, curves in train_all([Job(plan, Seeds.all(s)) for s in range(100)], on="ray", workers=2, together=1):
     np.save(f"{sys.argv[1]}/{place}.npy", curves.train)
     print(place, flush=True)
@@ -157,15 +169,19 @@ for place, curves in train_all([Job(plan, Seeds.all(s)) for s in range(100)], on
 
 
 def test_a_killed_driver_leaves_its_finished_runs_and_no_workers(apart, tmp_path):
-    here = os.environ | {"RAY_TMPDIR": tempfile.mkdtemp(dir=apart)}
-    with subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], env=here, stdout=subprocess.PIPE, text=True) as driver:
-        done = [int(driver.stdout.readline()) for _ in range(3)]
+    with subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as driver:
+        done = [int(driver.stdout.readline()) for _ in range(2)]
+        started = below(driver.pid)
+        workers = {pid: command for pid, command in started.items() if command.startswith("ray::") and "Agent" not in command}
+        assert workers
         driver.kill()
     until = time.monotonic() + 60.0
-    while processes_of(here["RAY_TMPDIR"], "ray::train") and time.monotonic() < until:
+    while still_there(workers) and time.monotonic() < until:
         time.sleep(0.2)
-    assert not processes_of(here["RAY_TMPDIR"], "ray::train")
-    plan = replace(PLAN, epochs=2000, every=100)
+    assert not still_there(workers)
+    for pid in still_there(started):  # two small agents, which stay for a minute
+        os.kill(pid, signal.SIGKILL)
+    plan = replace(PLAN, epochs=500, every=100)
     for place in done:
         np.testing.assert_array_equal(np.load(tmp_path / f"{place}.npy"), train(plan, [place], workers=1)[0].train)
 
