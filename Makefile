@@ -37,6 +37,7 @@ bench: $(VENV)/.bench  ## The figures of the README and docs, printed: about an 
 	$(BIN)/python benchmarks/log_signatures.py
 	$(BIN)/python benchmarks/logs_speed.py
 	$(BIN)/python benchmarks/logs_files_speed.py
+	$(BIN)/python benchmarks/probe.py
 	$(BIN)/python benchmarks/process.py
 	$(BIN)/python benchmarks/process_accuracy.py
 	$(BIN)/python benchmarks/process_truths.py
