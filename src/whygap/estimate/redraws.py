@@ -125,8 +125,8 @@ def jumps(curves: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
     Examples
     --------
-    >>> jumps([5.0, 4.0, 3.0, 0.0, 1.0, 0.0, 1.0]).round(2)
-    array(0.67)
+    >>> round(float(jumps([5.0, 4.0, 3.0, 0.0, 1.0, 0.0, 1.0])), 2)
+    0.67
     """
     y = np.asarray(curves, dtype=np.float64)
     if y.ndim == 0 or y.shape[0] < 6:
