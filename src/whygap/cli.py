@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from whygap import __version__
+from whygap.cli_lab import lab
 from whygap.cli_probe import probe
 from whygap.terminal import (
     DONE,
@@ -35,6 +36,7 @@ app = App(
     help="Why do a training score and a validation score differ, and by how much for each reason?",
     help_format="plaintext",
 )
+app.command(lab)
 app.command(probe)
 
 

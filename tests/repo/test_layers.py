@@ -18,6 +18,7 @@ ORDER = (
 MAY_IMPORT = {
     "estimate": {"errors", "records", "estimate"},
     "audit": {"errors", "records", "audit"},
+    "answers": {"errors", "records", "trials", "estimate", "answers"},
     "process": {"errors", "records", "process"},
     "logs": {"errors", "by_name", "records", "trials", "estimate", "logs"},
 }
