@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from whygap import __version__
 from whygap.cli_lab import lab
+from whygap.cli_probe import probe
 from whygap.terminal import (
     DONE,
     FAILED_CHECK,
@@ -36,6 +37,7 @@ app = App(
     help_format="plaintext",
 )
 app.command(lab)
+app.command(probe)
 
 
 @app.command

@@ -11,13 +11,14 @@ SRC = Path(__file__).parents[2] / "src" / "whygap"
 ORDER = (
     "errors", "by_name", "records", "trials", "estimate", "audit", "observation", "rungs", "choice", "parts", "ladder",
     "process", "store_file", "store_experiments", "store", "verdict", "answers", "report",
-    "logs", "adapters", "lab", "probe", "demo", "terminal", "cli_lab", "cli",
+    "logs", "adapters", "lab", "probe", "demo", "terminal", "cli_lab", "cli_probe", "cli",
 )  # fmt: skip
 """From low to high; a room may import itself and what stands before it."""
 
 MAY_IMPORT = {
     "estimate": {"errors", "records", "estimate"},
     "audit": {"errors", "records", "audit"},
+    "answers": {"errors", "records", "trials", "estimate", "answers"},
     "process": {"errors", "records", "process"},
     "logs": {"errors", "by_name", "records", "trials", "estimate", "logs"},
 }
