@@ -57,11 +57,13 @@ def where_it_overfits(trials: Sequence[Trial]) -> Answer | None:
         hidden = [c for c in last.cells if not c.shows]
         states.append(state_of(shown, hidden, ()))
         where = f"After {last.stage.label}{f' ({variant})' if variant else ''}"
-        text = f"{where}, memorisation shows in {len(shown) or 'none'} of {cases(len(last.cells))}"
+        counted = f"in {len(shown) or 'none'} of {cases(len(last.cells))}"
+        text = f"{where}, memorisation shows {counted}"
         if last.none_up_to is not None and last.all_from is not None:
             text += f": from {figure(last.all_from)} parameters per example on in all, up to {figure(last.none_up_to)} in none"
         elif shown and hidden:
-            text += f": {condition(shown, hidden)}"
+            told = condition(shown, hidden)
+            text += told.removeprefix(counted) if told.startswith(counted) else f": {told}"
         worth = [c for c in last.cells if c.overfits == "yes"]
         if shown:
             text += f"; it is more than {WORTH:.0%} of the score of unseen examples in {len(worth) or 'none'}"
