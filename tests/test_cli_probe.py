@@ -1,9 +1,12 @@
 """`whygap probe`: what a person sees, the exit codes, and one line for whatever is wrong."""
 
 import json
+import signal
+import subprocess
+import time
 
 import pytest
-from tests.test_cli import one_line, whygap
+from tests.test_cli import WHYGAP, one_line, whygap
 
 MODULE = """
 import numpy as np
@@ -130,3 +133,40 @@ def test_a_bad_factory_is_one_line(folder, monkeypatch, name, words):
 )
 def test_what_is_wrong_is_one_line(folder, arguments, words):
     assert words in one_line(whygap("probe", *arguments, cwd=folder))
+
+
+SLOW = """
+import pathlib, time
+from mine import GOOD, nn
+
+steps = []
+
+class Slow(nn.Linear):
+    def forward(self, x):
+        if self.training:
+            time.sleep(0.01)
+            steps.append(0)
+            if len(steps) == 20:
+                pathlib.Path("begun").touch()
+        return super().forward(x)
+
+def slow():
+    return GOOD | {"model": lambda: Slow(5, 2), "epochs": 3}
+"""
+
+
+def test_ctrl_c_prints_what_was_found(tmp_path):
+    (tmp_path / "mine.py").write_text(MODULE)
+    (tmp_path / "sluggish.py").write_text(SLOW)
+    command = [str(WHYGAP), "probe", "sluggish:slow", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        for _ in range(600):
+            if (tmp_path / "begun").exists():
+                break
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    answer = json.loads(out)["answer"]
+    assert answer["is_interrupted"]
+    assert answer["trials"][0]["settings"]["epochs"] >= 3

@@ -45,7 +45,13 @@ class TorchWorkshop:
         return preserved_random_state()
 
     def convert(self, leaf: Any) -> torch.Tensor:
-        """Return a tensor; of NumPy's floats in PyTorch's own, of its integers as int64."""
+        """Return a tensor; of NumPy's floats in PyTorch's own, of its integers as int64.
+
+        Raises
+        ------
+        InputError
+            If none can be made of it.
+        """
         import torch
 
         if isinstance(leaf, torch.Tensor):
@@ -110,7 +116,13 @@ class TorchWorkshop:
 
 
 class TorchNetwork:
-    """A model of PyTorch in training."""
+    """A model of PyTorch in training.
+
+    Raises
+    ------
+    InputError
+        If the loss can't be called.
+    """
 
     def __init__(self, model: torch.nn.Module, optimiser: Any, loss: Callable[[Any, Any], Any]) -> None:
         from whygap.adapters.torch_batch import device_of

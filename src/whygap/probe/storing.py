@@ -28,6 +28,7 @@ def store_answer(answer: ProbeAnswer, path: str | os.PathLike[str]) -> str:
         title=f"probe of {answer.case}: {answer.headline}",
         spec=answer.case,
         wanted=len(answer.trials),
+        asks=("capacity",),  # the rest is answered by the probe itself, of runs that differ in one thing each
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={framework: version},
     )
