@@ -2,11 +2,11 @@
 
 import json
 import sys
-import types
 import warnings
 
 import pytest
 
+import whygap.answers
 import whygap.report
 from whygap.cli import main
 from whygap.store import Store
@@ -32,12 +32,10 @@ def _here(tmp_path, monkeypatch):
     (tmp_path / "small.toml").write_text(SPEC)
 
 
-@pytest.fixture(autouse=True)
-def _answers(monkeypatch):
+@pytest.fixture
+def _told_simply(monkeypatch):
     """Stand for the answers and their pictures, which have tests of their own."""
-    answers = types.ModuleType("whygap.answers")
-    answers.answer = lambda experiment: ("an answer",)
-    monkeypatch.setitem(sys.modules, "whygap.answers", answers)
+    monkeypatch.setattr("whygap.answers.answer", lambda experiment: ("an answer",))
     stands = {
         "print_experiment": lambda console, experiment, answers: console.print(f"{experiment.id}: {answers[0]}"),
         "write_experiment_page": lambda experiment, answers, path: path.write_text(experiment.id),
@@ -65,6 +63,7 @@ def no_training(jobs, **_):
     return iter(())
 
 
+@pytest.mark.usefixtures("_told_simply")
 def test_run_trains_answers_and_writes_and_show_says_it_again(cli, tmp_path, monkeypatch):
     code, out, err = cli("lab", "run", "small.toml", "--workers", 1, "-o", "page.html")
     assert (code, err) == (0, "")
@@ -108,6 +107,16 @@ def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(cli, monkeypatch
         assert len(store.experiment().trials) == 2
 
 
+def test_the_answers_and_the_page_are_those_of_the_experiment(cli, tmp_path):
+    code, out, err = cli("lab", "run", "small.toml", "--workers", 1, "-o", "page.html")
+    assert (code, err) == (0, "")
+    assert cli("lab", "show")[1] in out
+    assert "small" in out
+    assert "<svg" in (tmp_path / "page.html").read_text()
+    assert json.loads(cli("lab", "show", "--json")[1])["wanted"] == 4
+
+
+@pytest.mark.usefixtures("_told_simply")
 def test_claims_are_run_one_after_the_other(cli, tmp_path, monkeypatch):
     from whygap.lab.spec import CLAIMS
 
