@@ -78,14 +78,13 @@ def run_grid(
     work = {run.key: work_of(run.job.plan, sizes[id(run.job.plan)]) for run in runs}
     left = sorted((run for run in runs if run.key not in have), key=lambda run: -work[run.key])  # no long one at the end
     total, done = sum(work.values()), sum(work[key] for key in have)
-    elsewhere = {} if on == "local" else {"on": on}
 
     def tell(finished: int) -> None:
         if watch is not None:
             watch(Progress(len(have), finished, len(runs), done / total))
 
     tell(len(have))
-    trained = train_all([run.job for run in left], workers=workers, **elsewhere)  # type: ignore[arg-type]
+    trained = train_all([run.job for run in left], on=on, workers=workers)
     for finished, (place, curves) in enumerate(trained, start=len(have) + 1):
         run = left[place]
         store.add_trial(experiment, as_trial(run, curves, sizes[id(run.job.plan)]))
