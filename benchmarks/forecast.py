@@ -41,6 +41,9 @@ from whygap.estimate.forecast import (
     signs_of_turn,
 )
 
+PER_FAMILY, SEEDS = 14, 8
+"""Settings drawn for a family, and runs of each. Seeds tell less than settings do: what a curve can show is in its setting."""
+
 CUTS = 5
 """Random cuts of each run."""
 
@@ -228,16 +231,16 @@ def _predicted(start: float, slope: Array, x: Array) -> Array:
     return start + x @ slope
 
 
-def generate(per_family: int, seeds: int, seed: int, workers: int | None) -> list[Curve]:
-    """Train runs of every family, four times as many on a set as on fresh examples."""
-    settings = draw_settings("reused", per_family, seed) + draw_settings("fresh", max(1, per_family // 4), seed)
-    curves, began = [], time.perf_counter()
-    for found in train_cases(settings, seeds, workers=workers):
-        curves += found
-        done = f"{len(curves)}/{len(settings) * seeds} runs, {time.perf_counter() - began:.0f} s"
+def generate(per_family: int, seed: int, workers: int | None) -> list[Curve]:
+    """Train runs of every family, twice as many on a set as on fresh examples, each setting with `SEEDS` seeds."""
+    settings = draw_settings("reused", per_family, seed) + draw_settings("fresh", -(-per_family // 2), seed)
+    curves, began = dict[int, Curve](), time.perf_counter()
+    for place, curve in train_cases(settings, SEEDS, seed=seed, workers=workers):
+        curves[place] = curve
+        done = f"{len(curves)}/{len(settings) * SEEDS} runs, {time.perf_counter() - began:.0f} s"
         print(f"\r{done} ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return curves
+    return [curves[place] for place in sorted(curves)]
 
 
 def save(file: Path, curves: Sequence[Curve]) -> None:
@@ -300,8 +303,7 @@ def main() -> None:
     if arguments.runs and arguments.runs.exists():
         curves = load(arguments.runs)
     else:
-        per_family, seeds = (1, 6) if arguments.quick else (4, 20)
-        curves = generate(per_family, seeds, 1 if arguments.fit else 2, arguments.workers)
+        curves = generate(1 if arguments.quick else PER_FAMILY, 3 if arguments.fit else 4, arguments.workers)
         if arguments.runs:
             save(arguments.runs, curves)
 
