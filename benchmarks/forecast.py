@@ -36,7 +36,6 @@ from whygap.estimate.forecast import (
     PROBABILITIES,
     Calibration,
     Signs,
-    bounded_signs,
     forecast_turn,
     signs_of_turn,
 )
@@ -46,9 +45,6 @@ PER_FAMILY, SEEDS = 14, 8
 
 CUTS = 5
 """Random cuts of each run."""
-
-SHRINK = 20.0
-"""Of the regression: as many cuts' worth of "the signs tell nothing"."""
 
 NEVER = float("inf")
 FEWEST = 5
@@ -115,7 +111,7 @@ def cuts_of(curves: Sequence[tuple[Curve, float | None]], shares: Callable[[np.r
         rng = np.random.default_rng([9, k])
         for share in shares(rng):
             whole = turn if turn is not None else curve.valid.size * float(np.exp(rng.uniform(np.log(0.1), 0.0)))
-            found.append(Cut(curve, max(FEWEST, round(share * whole)), turn))
+            found.append(Cut(curve, min(curve.valid.size, max(FEWEST, round(share * whole))), turn))
     return found
 
 
@@ -127,6 +123,16 @@ def random_shares(rng: np.random.Generator) -> Array:
 def wide_shares(rng: np.random.Generator) -> Array:
     """Return shares from a twentieth to nineteen twentieths, each as likely."""
     return rng.uniform(0.05, 0.95, CUTS)
+
+
+def first_half(rng: np.random.Generator) -> Array:
+    """Return shares from a fifth to a half, each as likely."""
+    return rng.uniform(0.2, 0.5, CUTS)
+
+
+def beyond(rng: np.random.Generator) -> Array:
+    """Return shares from 1.3, the least that a run goes on after its turn, to 1.5."""
+    return rng.uniform(1.3, 1.5, CUTS)
 
 
 def half(_: np.random.Generator) -> Array:
@@ -205,30 +211,21 @@ def signs_of(cut: Cut) -> Signs | None:
 
 
 def fitted(cuts: Sequence[Cut]) -> Calibration:
-    """Return the constants that these cuts give: a shrunk regression, and the errors it leaves for runs that it hasn't seen."""
-    rows, wanted, groups = [], [], []
+    """Return the constants that these cuts give: a straight line, and the errors it leaves for families it hasn't seen."""
+    pace, wanted, groups = [], [], []
     for cut in cuts:
         signs = signs_of(cut)
         if cut.turn is not None and signs is not None and by_whygap(cut).state == "turn":
-            rows.append(bounded_signs(signs))
+            pace.append(signs.pace)
             wanted.append(np.log(cut.turn / cut.seen))
             groups.append(cut.curve.family)
-    x, y, family = np.array(rows), np.array(wanted), np.array(groups)
-    left = np.concatenate([y[family == f] - _predicted(*_regress(x[family != f], y[family != f]), x[family == f])
-                           for f in np.unique(family)])  # fmt: skip
-    start, weights = _regress(x, y)
-    return Calibration(start, tuple(weights), tuple(np.quantile(left, PROBABILITIES)))  # type: ignore[arg-type]  # of fixed lengths
-
-
-def _regress(x: Array, y: Array) -> tuple[float, Array]:
-    middle, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
-    z = (x - middle) / spread
-    slope = np.linalg.solve(z.T @ z + SHRINK * np.eye(x.shape[1]), z.T @ (y - y.mean())) / spread
-    return float(y.mean() - middle @ slope), slope
-
-
-def _predicted(start: float, slope: Array, x: Array) -> Array:
-    return start + x @ slope
+    x, y, family = np.array(pace), np.array(wanted), np.array(groups)
+    left = []
+    for f in np.unique(family):
+        line = np.polyfit(x[family != f], y[family != f], 1)
+        left.append(y[family == f] - np.polyval(line, x[family == f]))
+    slope, start = np.polyfit(x, y, 1)
+    return Calibration(float(start), float(slope), tuple(np.quantile(np.concatenate(left), PROBABILITIES).tolist()))
 
 
 def generate(per_family: int, seed: int, workers: int | None) -> list[Curve]:
@@ -288,6 +285,13 @@ def told(name: str, s: dict[str, Any]) -> None:
         print(f"{name:34}{s['cuts']:6d}{s['forecast']:10.2f}{shown}")
 
 
+def said_of(name: str, said: Sequence[Judged]) -> dict[str, float]:
+    """Print and return the share of each state."""
+    shares = {k: n / len(said) for k, n in sorted(Counter(s.state for s in said).items())}
+    print(f"{name:34}{len(said):6d}  {', '.join(f'{k} {n:.3f}' for k, n in shares.items())}")
+    return shares
+
+
 HEAD = f"{'':34}{'cuts':>6}{'forecast':>10}{'error':>8}{'(all)':>8}{'<= 25 %':>10}{'covered':>9}{'width':>8}"
 
 
@@ -325,8 +329,8 @@ def main() -> None:
 
     if arguments.fit:
         found = fitted(random)
-        print(f"Fitted to {len(random)} cuts: start {found.start:.3g}")
-        print(f"weights {np.round(found.weights, 4).tolist()}\nerrors {np.round(found.errors, 3).tolist()}")
+        print(f"Fitted to {len(random)} cuts: start {found.start:.3g}, slope {found.slope:.3g}")
+        print(f"errors {np.round(found.errors, 3).tolist()}")
         growths = [s.growth for c in cuts_of(fresh, random_shares) if (s := signs_of(c)) is not None]
         print(f"Growth on fresh examples: 90, 95, 97 % below {np.quantile(growths, [0.9, 0.95, 0.97]).round(2)}; now {GROWS}")
         return
@@ -351,9 +355,14 @@ def main() -> None:
         pairs = [(c, s) for c, s in zip(random, said, strict=True) if belongs(c)]
         results[name] = s = summary([c for c, _ in pairs], [s for _, s in pairs])
         told(name, s)
-    wide = cuts_of(turning, wide_shares)
-    results["5-95 %"] = s = summary(wide, [by_whygap(c) for c in wide])
-    told("cuts at 5-95 %", s)
+    for name, shares in (("cuts at 20-50 %", first_half), ("cuts at 5-95 %", wide_shares)):
+        cuts = cuts_of(turning, shares)
+        results[name] = s = summary(cuts, [by_whygap(c) for c in cuts])
+        told(name, s)
+    print("\nWhat is said of runs that turn")
+    for name, shares in (("before, random cuts", random_shares), ("after, at 1.3 to 1.5 times the turn", beyond)):
+        cuts = cuts_of(turning, shares)
+        results[name] = said_of(name, [by_whygap(c) for c in cuts])
 
     print(f"\nConstants fitted to one kind, held against another, random cuts\n{HEAD}")
     halves = cuts_of(turning, half)
@@ -374,9 +383,10 @@ def main() -> None:
     print('\nOn fresh examples, random cuts: what is said, and in which share "no turn expected" is right')
     cuts = cuts_of(fresh, random_shares)
     for name, ends in (("whygap", False), ("whygap, ends of epochs", True)):
-        count = Counter(by_whygap(c, ends=ends).state for c in cuts)
-        results[f"fresh: {name}"] = shares_of = {k: n / max(1, len(cuts)) for k, n in count.items()}
-        print(f"{name:34}{len(cuts):6d}  {', '.join(f'{k} {n:.3f}' for k, n in sorted(shares_of.items()))}")
+        results[f"fresh: {name}"] = said_of(name, [by_whygap(c, ends=ends) for c in cuts])
+    said = [by_whygap(c) for c in cuts]
+    for family in families:
+        results[f"fresh: {family}"] = said_of(family, [s for c, s in zip(cuts, said, strict=True) if c.curve.family == family])
     turning, healthy = labelled_logs()
     if turning:
         print(f"\n{len(turning)} logs of others that are labelled as overfitting and turn clearly, random cuts\n{HEAD}")
@@ -385,9 +395,8 @@ def main() -> None:
             results[f"labelled logs: {name}"] = s = summary(cuts, [METHODS[name](c) for c in cuts])
             told(name, s)
         rng = np.random.default_rng(0)
-        count = Counter(by_whygap(Cut(c, int(rng.uniform(0.05, 1.0) * c.valid.size), None)).state for c in healthy)
-        results["healthy logs"] = shares_of = {k: n / len(healthy) for k, n in count.items()}
-        print(f"{len(healthy)} labelled as not: {', '.join(f'{k} {n:.3f}' for k, n in sorted(shares_of.items()))}")
+        said = [by_whygap(Cut(c, int(rng.uniform(0.05, 1.0) * c.valid.size), None)) for c in healthy]
+        results["healthy logs"] = said_of("those labelled as not", said)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
 

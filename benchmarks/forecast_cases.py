@@ -166,7 +166,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 def train_cases(
     settings: Sequence[Setting], seeds: int, *, seed: int = 0, workers: int | None = None
 ) -> Iterator[tuple[int, Curve]]:
-    """Train every setting with several seeds, none of them used under another `seed`; yield the place of each run and its curve."""
+    """Train every setting with several seeds, of their own for each `seed`; yield the place and the curve of each run."""
     first = 1_000_000 * seed
     jobs = [Job(s.plan, Seeds.all(first + 1000 * k + run)) for k, s in enumerate(settings) for run in range(seeds)]
     for place, found in train_all(jobs, workers=workers, together=seeds):
