@@ -33,6 +33,9 @@ LEAST_ERROR = 0.003
 WINDOW = 1.5
 """How far back the growth is taken from, in natural logarithms of the epoch; the nearest epochs count most."""
 
+MISSED = "About one in four runs that do turn still looked like this between a fifth and four fifths of the way."
+"""Counted by benchmarks/forecast.py."""
+
 RECENT, RISES = 0.5, 1.0
 """Validation has turned where the gap grows and validation rises by so many standard errors over so short a window."""
 
@@ -180,7 +183,7 @@ def forecast_turn(
         if signs.growth_error > TOO_NOISY:
             return answer("cannot_tell", f"{unknown}: more was noise than was learnt, up to epoch {seen:g}.")
         how = "doesn't grow" if signs.growth <= 0.0 else "grows by no more than chance gives, or by too little to matter"
-        text = f"No turn of validation is expected{as_before}: up to epoch {seen:g} its gap to training {how}."
+        text = f"No turn of validation is expected{as_before}: up to epoch {seen:g} its gap to training {how}. {MISSED}"
         return answer("no_turn", text)
     if signs.rise > RISES:
         best = float(at[mean_around(v, int(v.size * SMOOTHED / 2)).argmin()])
