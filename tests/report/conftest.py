@@ -343,8 +343,8 @@ def a_verdict(score: Score = LOSS) -> Verdict:
         ),
         forecast=Forecast(
             state="turn",
-            evidence="Validation will turn at about epoch 34 (22 to 57 at 90%) if training goes on as it did: its gap to training "
-            "grows.",
+            evidence="Validation will turn at about epoch 34 (22 to 57 at 90%) if training goes on as it did: its gap to "
+            "training grows.",
             epoch=34.2,
             low=21.9,
             high=57.3,
