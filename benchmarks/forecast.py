@@ -292,6 +292,19 @@ def said_of(name: str, said: Sequence[Judged]) -> dict[str, float]:
     return shares
 
 
+def over_settings(cuts: Sequence[Cut], is_so: Sequence[bool]) -> tuple[float, float, float]:
+    """Return a share of the cuts, and its 95 % interval over redrawn settings: runs of one setting are much alike."""
+    count = dict[tuple[str, str], Array]()
+    for cut, so in zip(cuts, is_so, strict=True):
+        key = (cut.curve.family, cut.curve.setting)
+        count[key] = count.get(key, np.zeros(2)) + np.array([so, 1.0])
+    of_setting = np.array(list(count.values()))
+    drawn = np.random.default_rng(0).integers(len(count), size=(2000, len(count)))
+    so, every = of_setting[drawn].sum(axis=1).T
+    low, high = np.quantile(so / every, [0.025, 0.975])
+    return float(of_setting[:, 0].sum() / of_setting[:, 1].sum()), float(low), float(high)
+
+
 HEAD = f"{'':34}{'cuts':>6}{'forecast':>10}{'error':>8}{'(all)':>8}{'<= 25 %':>10}{'covered':>9}{'width':>8}"
 
 
@@ -343,6 +356,11 @@ def main() -> None:
             results[f"{title}: {name}"] = s = summary(some, [method(c) for c in some])
             told(name, s)
     said = [by_whygap(c) for c in random]
+    pairs = [
+        (c, c.turn is not None and s.low <= c.turn <= s.high) for c, s in zip(random, said, strict=True) if s.state == "turn"
+    ]
+    results["covered"] = share, low, high = over_settings(*zip(*pairs, strict=True))
+    print(f"intervals that hold the turn, random cuts: {share:.3f} [{low:.3f}, {high:.3f}] over redrawn settings")
     print(f"\nwhygap by kind of run, random cuts\n{HEAD}")
     families = sorted({c.curve.family for c in random})
     kinds: dict[str, Callable[[Cut], bool]] = {
@@ -385,6 +403,8 @@ def main() -> None:
     for name, ends in (("whygap", False), ("whygap, ends of epochs", True)):
         results[f"fresh: {name}"] = said_of(name, [by_whygap(c, ends=ends) for c in cuts])
     said = [by_whygap(c) for c in cuts]
+    results["fresh"] = share, low, high = over_settings(cuts, [s.state == "no_turn" for s in said])
+    print(f'"no turn expected": {share:.3f} [{low:.3f}, {high:.3f}] over redrawn settings')
     for family in families:
         results[f"fresh: {family}"] = said_of(family, [s for c, s in zip(cuts, said, strict=True) if c.curve.family == family])
     turning, healthy = labelled_logs()
@@ -397,6 +417,9 @@ def main() -> None:
         rng = np.random.default_rng(0)
         said = [by_whygap(Cut(c, int(rng.uniform(0.05, 1.0) * c.valid.size), None)) for c in healthy]
         results["healthy logs"] = said_of("those labelled as not", said)
+        wrong = [s.state == "turn" and s.high < c.valid.size for s, c in zip(said, healthy, strict=True)]
+        results["healthy logs, refuted"] = float(np.mean(wrong))
+        print(f"of these, {np.mean(wrong):.3f} are told a turn whose interval ends within the log")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
 
