@@ -33,7 +33,7 @@ LEAST_ERROR = 0.003
 WINDOW = 1.5
 """How far back the growth is taken from, in natural logarithms of the epoch; the nearest epochs count most."""
 
-MISSED = "About one in four runs that do turn still looked like this between a fifth and four fifths of the way."
+MISSED = "About one in five runs that do turn still looked like this between a fifth and four fifths of the way."
 """Counted by benchmarks/forecast.py."""
 
 RECENT, RISES = 0.5, 1.0

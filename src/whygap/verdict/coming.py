@@ -22,8 +22,9 @@ def forecast_of(gaps: Sequence[EpochGap]) -> Forecast:
     """
     train, age = [_number(g.train_reported) for g in gaps], EPOCH_MEAN.age
     for name in AT_THE_END:
-        if all(g.rung(name) for g in gaps):
-            train, age = [_number(e.value if (e := g.rung(name)) else None) for g in gaps], 0.0
+        rungs = [r for g in gaps if (r := g.rung(name)) is not None]
+        if len(rungs) == len(gaps):
+            train, age = [r.value for r in rungs], 0.0
             break
     return forecast_turn(
         train,
