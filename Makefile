@@ -27,12 +27,17 @@ bench: $(VENV)/.bench  ## The figures of the README and docs, printed: about an 
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/lab.py
+	$(BIN)/python benchmarks/lab_mnist1d.py
+	$(BIN)/python benchmarks/lab_double_descent.py
+	$(BIN)/python benchmarks/lab_random_labels.py
+	$(BIN)/python benchmarks/lab_on_ray.py
 	$(BIN)/python benchmarks/redraws.py
 	$(BIN)/python benchmarks/log_recovery.py
 	$(BIN)/python benchmarks/log_overfitting.py
 	$(BIN)/python benchmarks/log_signatures.py
 	$(BIN)/python benchmarks/logs_speed.py
 	$(BIN)/python benchmarks/logs_files_speed.py
+	$(BIN)/python benchmarks/probe.py
 	$(BIN)/python benchmarks/process.py
 	$(BIN)/python benchmarks/process_accuracy.py
 	$(BIN)/python benchmarks/process_truths.py

@@ -30,6 +30,7 @@ from whygap.errors import InputError, StoreError, WhygapError
 from whygap.records import CAUSES, EpochGap, Estimate, How, NotMeasured, Problem, Run, Rung, RungName, Score, Term
 from whygap.store import RunSummary, Store, store_path
 from whygap.store_file import APPLICATION_ID, SCHEMA
+from whygap.trials import Experiment
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills, limits and forks are POSIX")
 SCORES = (Score(name="loss"), Score(name="accuracy", unit="%", higher_is_better=True))
@@ -394,7 +395,7 @@ def add_column(name: str) -> Callable[[sqlite3.Connection], None]:
 
 
 def test_an_older_schema_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    a_store(path)
+    a_store(path, schema=1)
     monkeypatch.setattr(store_file, "SCHEMA", 3)
     monkeypatch.setattr(store_file, "MIGRATIONS", {1: add_column("host"), 2: add_column("user")})
     before = snapshot(path.parent)
@@ -412,8 +413,8 @@ def test_an_older_schema_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a_store(path)
-    monkeypatch.setattr(store_file, "SCHEMA", 3)
-    monkeypatch.setattr(store_file, "MIGRATIONS", {1: add_column("host"), 2: add_column("host")})
+    monkeypatch.setattr(store_file, "SCHEMA", SCHEMA + 2)
+    monkeypatch.setattr(store_file, "MIGRATIONS", {SCHEMA: add_column("host"), SCHEMA + 1: add_column("host")})
     with pytest.raises(StoreError) as error:
         Store(path)
     assert_one_line(error, str(path), "host")
@@ -421,6 +422,39 @@ def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.
     with Store(path) as store:
         assert store.load("last").epochs == gaps(1)
     assert "host" not in sql(path, "SELECT sql FROM sqlite_master WHERE name = 'run'")[0][0]
+
+
+def a_store_of_schema_1(path: Path) -> None:
+    """Write the store that the last version with schema 1 made of `a_run()` and `gaps(1)`, and a problem."""
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript((Path(__file__).parent / "stores" / "schema_1.sql").read_text(encoding="utf-8"))
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        db.execute("PRAGMA user_version=1")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.commit()
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_a_store_without_experiments_is_taken_over_without_loss(path: Path, readonly: bool) -> None:
+    a_store_of_schema_1(path)
+    before = sql(path, "SELECT * FROM epoch"), sql(path, "SELECT * FROM term"), sql(path, "SELECT * FROM run")
+    with Store(path, readonly=readonly) as store:
+        assert store.load("r1") == a_run(epochs=gaps(1), problems=(problem(1),), finished=True)
+        assert store.experiments() == ()
+        if not readonly:
+            store.begin_experiment(Experiment(id="e1", title="", spec="", wanted=1))
+            assert [e.id for e in store.experiments()] == ["e1"]
+    assert sql(path, "PRAGMA user_version") == [(1 if readonly else SCHEMA,)]
+    assert before == (sql(path, "SELECT * FROM epoch"), sql(path, "SELECT * FROM term"), sql(path, "SELECT * FROM run"))
+
+
+def test_a_store_taken_over_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
+    a_store_of_schema_1(tmp_path / "old.db")
+    tables = []
+    for name in ("old.db", "new.db"):
+        Store(tmp_path / name).close()
+        tables.append(sql(tmp_path / name, "SELECT type, name, sql FROM sqlite_master ORDER BY name"))
+    assert tables[0] == tables[1]
 
 
 @pytest.mark.parametrize("readonly", [False, True])

@@ -5,22 +5,30 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from whygap import __version__
+from whygap.cli_lab import lab
+from whygap.cli_probe import probe
+from whygap.terminal import (
+    DONE,
+    FAILED_CHECK,
+    INTERRUPTED,
+    WRONG_USE,
+    JsonOption,
+    StoreOption,
+    check_writable,
+    open_console,
+    open_progress,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
-    from rich.progress import Progress
 
     from whygap.demo import Demo
     from whygap.records import EpochGap, Run, Verdict
-
-DONE, FAILED_CHECK, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 app = App(
     name="whygap",
@@ -28,9 +36,8 @@ app = App(
     help="Why do a training score and a validation score differ, and by how much for each reason?",
     help_format="plaintext",
 )
-
-StoreOption = Annotated[Path | None, Parameter(help="The store of runs; default $WHYGAP_STORE or ./whygap.db.")]
-JsonOption = Annotated[bool, Parameter(negative="", help="Print JSON for machines instead.")]
+app.command(lab)
+app.command(probe)
 
 
 @app.command
@@ -50,8 +57,8 @@ def demo(
 
     path = store_path(store)
     Store(path).close()  # a store that can't be written to is told of before anything is trained
-    _check_writable(output)
-    console = _console(stderr=json)
+    check_writable(output)
+    console = open_console(stderr=json)
     with console.status("Loading Keras"):
         trial = Demo(seed=seed, epochs=epochs, budget=_budget(budget), store=path)
     code = DONE
@@ -114,7 +121,7 @@ def explain(
     from whygap.verdict import judge
 
     if output is not None:
-        _check_writable(output)
+        check_writable(output)
     if run == "-" or Path(run).exists():
         found, verdict, source, is_log = *_read(run, score, log), run, True
     else:
@@ -130,7 +137,7 @@ def explain(
     else:
         _show(found, verdict, _first_middle_last(found, score), score)
     if output is not None and not json:
-        _console().print(f"The page is {output}")
+        open_console().print(f"The page is {output}")
     return DONE
 
 
@@ -147,7 +154,7 @@ def runs(*, store: StoreOption = None, json: JsonOption = False) -> int:
     if json:
         print(msgspec.json.encode(summaries).decode())
     else:
-        print_runs(_console(), summaries)
+        print_runs(open_console(), summaries)
     return DONE
 
 
@@ -171,7 +178,7 @@ def report(
     if json:
         print(msgspec.json.encode({"run": found.id, "page": str(output)}).decode())
     else:
-        _console().print(f"The page is {output}")
+        open_console().print(f"The page is {output}")
     return DONE
 
 
@@ -194,12 +201,13 @@ def audit(
     import msgspec
 
     from whygap.adapters.loader_walk import Walk, audit_loader
+    from whygap.by_name import find_function
     from whygap.report import print_repetition
 
-    view = None if clean is None else _named_function(clean)
-    walk = Walk(_named_function(loader), loader, steps=steps)
-    other = None if valid is None else Walk(_named_function(valid), valid)
-    with _progress(_console(stderr=True)) as bar:
+    view = None if clean is None else find_function(clean)
+    walk = Walk(find_function(loader), loader, steps=steps)
+    other = None if valid is None else Walk(find_function(valid), valid)
+    with open_progress(open_console(stderr=True)) as bar:
         task = bar.add_task("Epoch 1", total=None)
         epoch_of = dict[str, int]()
 
@@ -213,35 +221,8 @@ def audit(
     if json:
         print(msgspec.json.encode({"schema": 1, "loader": loader, "repetition": found}).decode())
     else:
-        print_repetition(_console(), found)
+        print_repetition(open_console(), found)
     return FAILED_CHECK if found.problems else DONE
-
-
-def _named_function(name: str) -> Callable[..., Any]:
-    """Return what is behind MODULE:FUNCTION, looked for in the current folder too."""
-    from importlib import import_module
-
-    from whygap.errors import InputError
-
-    module, _, path = name.partition(":")
-    if not module or not path:
-        raise InputError(f"{name}: name a function as MODULE:FUNCTION, such as data:make_loader")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found: Any = import_module(module)
-    except ModuleNotFoundError as error:
-        raise InputError(f"{name}: there is no module {error.name} here or among the installed packages") from error
-    except Exception as error:
-        text = (str(error).strip().splitlines() or [""])[-1]
-        raise InputError(f"{name}: importing {module} failed: {type(error).__name__}: {text}") from error
-    for part in path.split("."):
-        if not hasattr(found, part):
-            raise InputError(f"{name}: {module} has no {path}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise InputError(f"{name} is of type {type(found).__name__}, not a function")
-    return cast("Callable[..., Any]", found)
 
 
 def _load(name: str, store: Path | None, score: str | None) -> Run:
@@ -296,17 +277,8 @@ def _budget(text: str) -> int | str:
     return int(text)
 
 
-def _check_writable(path: Path) -> None:
-    from whygap.errors import InputError
-
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file with --output")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"the folder {path.absolute().parent} doesn't exist: name another file with --output")
-
-
 def _train(trial: Demo, console: Console) -> None:
-    with _progress(console) as bar:
+    with open_progress(console) as bar:
         task = bar.add_task(f"Epoch 1 of {trial.n_epochs}", total=None)
 
         def show(done: int, total: int) -> None:
@@ -314,13 +286,6 @@ def _train(trial: Demo, console: Console) -> None:
             bar.update(task, completed=done, total=total, description=f"Epoch {epoch} of {trial.n_epochs}")
 
         trial.train(show)
-
-
-def _progress(console: Console) -> Progress:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _first_middle_last(run: Run, score: str | None = None) -> list[EpochGap]:
@@ -331,7 +296,7 @@ def _first_middle_last(run: Run, score: str | None = None) -> list[EpochGap]:
 def _show(run: Run, verdict: Verdict, gaps: list[EpochGap], score: str | None = None) -> None:
     from whygap.report import print_epochs, print_ladder, print_looks, print_verdict
 
-    console = _console()
+    console = open_console()
     for gap in gaps:
         print_ladder(console, gap, explain=gap is gaps[-1])  # what the terms mean, once
         console.print()
@@ -350,7 +315,7 @@ MOST_LINES = 40
 def _show_log(run: Run, verdict: Verdict) -> None:
     from whygap.report import print_epochs, print_stretches, print_verdict
 
-    console = _console()
+    console = open_console()
     if len(run.of(verdict.score.name)) <= MOST_LINES:
         print_epochs(console, run, verdict.score.name)
         console.print()
@@ -364,12 +329,6 @@ def _print_json(run: Run, verdict: Verdict, source: str) -> None:
     from whygap.report import run_as_json
 
     print(run_as_json(run, verdict, source=source).decode())
-
-
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False)
 
 
 def main() -> None:

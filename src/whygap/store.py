@@ -1,6 +1,7 @@
 """Runs on disk: one SQLite file that several trainings may write and anybody may read meanwhile.
 
-Each epoch is one transaction, so that ending the process at any moment loses at most the epoch in hand.
+Each epoch, and each trial of an experiment, is one transaction, so that ending the process at any moment loses at most the one
+in hand.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ import msgspec
 
 from whygap.errors import InputError, StoreError
 from whygap.records import EpochGap, Problem, Record, Run, Term
+from whygap.store_experiments import ExperimentSummary, add_trial, begin, link, load, summaries
 from whygap.store_file import ELSEWHERE, one_line, one_line_errors, open_readonly, open_writable
+from whygap.trials import Experiment, Trial
 
+# An upsert, not REPLACE: the row keeps its id, and with it the place of this score among the epoch's scores.
 _PUT_EPOCH = """
     INSERT INTO epoch (run, epoch, score, train_reported, valid_reported, gap, gap_low, gap_high, gap_level,
                        unattributed, spent_s, evaluations, record)
@@ -228,7 +232,72 @@ class Store:
         except msgspec.DecodeError as error:
             raise StoreError(one_line(f"{self.path}: a record of run {run_id!r} is damaged: {error}; {ELSEWHERE}")) from error
 
-    def _find(self, ids: list[str], name: str) -> str:
+    def begin_experiment(self, experiment: Experiment) -> None:
+        """Store an experiment without trials: those come by `add_trial`. One with this id stays as it is, and becomes the last.
+
+        Raises
+        ------
+        InputError
+            If the id is empty or "last", or a value has no JSON form.
+        """
+        if experiment.id in ("", "last"):
+            raise InputError(f"an experiment can't have the id {experiment.id!r}: experiment() takes it for something else")
+        checked, record = _checked(msgspec.structs.replace(experiment, trials=()), f"experiment {experiment.id!r}")
+        with self._transaction(write=True) as db:
+            begin(db, checked, record)
+
+    def add_trial(self, experiment_id: str, trial: Trial) -> None:
+        """Store a finished run of an experiment; when this returns, it is on disk. One with the same key is replaced.
+
+        Raises
+        ------
+        StoreError
+            If there is no such experiment.
+        """
+        with self._experiment_transaction(experiment_id) as db:
+            add_trial(db, experiment_id, trial)
+
+    def take_up(self, experiment_id: str, keys: Sequence[str]) -> frozenset[str]:
+        """Make those of the named trials that are stored, for any experiment, part of this one, and return their keys.
+
+        Raises
+        ------
+        StoreError
+            If there is no such experiment.
+        """
+        with self._experiment_transaction(experiment_id) as db:
+            return link(db, experiment_id, keys)
+
+    def experiments(self) -> tuple[ExperimentSummary, ...]:
+        """Return what is stored, the one that was begun, or gone on with, last before the others."""
+        with self._transaction(write=False) as db:
+            return summaries(db)
+
+    def experiment(self, name: str = "last") -> Experiment:
+        """Return an experiment as far as it has come, its trials in the order of their keys, whichever was finished first.
+
+        Parameters
+        ----------
+        name
+            The id, the beginning of one where no other begins so, or "last".
+
+        Raises
+        ------
+        InputError
+            If no experiment, or more than one, has that name.
+        StoreError
+            If a record can't be read.
+        """
+        with self._transaction(write=False) as db:
+            ids = [row[0] for row in db.execute("SELECT id FROM experiment ORDER BY seq DESC")]
+            experiment_id = self._find(ids, name, "experiment")
+            try:
+                return load(db, experiment_id)
+            except msgspec.DecodeError as error:
+                text = f"{self.path}: a record of experiment {experiment_id!r} is damaged: {error}; {ELSEWHERE}"
+                raise StoreError(one_line(text)) from error
+
+    def _find(self, ids: list[str], name: str, kind: str = "run") -> str:
         if name in ids:
             return name
         if name == "last" and ids:
@@ -237,13 +306,15 @@ class Store:
         if len(matching) == 1:
             return matching[0]
         if not ids:
-            raise InputError(one_line(f"{self.path}: no run {name!r}: the store is empty"))
+            raise InputError(one_line(f"{self.path}: no {kind} {name!r}: the store has none"))
         if matching:
             raise InputError(one_line(f"{self.path}: {name!r} could be {_list(matching)}; give more of the id"))
         import difflib  # 5 ms that only a mistaken name has to pay
 
         raise InputError(
-            one_line(f"{self.path}: no run {name!r}; there is {_list(difflib.get_close_matches(name, ids, cutoff=0.4) or ids)}")
+            one_line(
+                f"{self.path}: no {kind} {name!r}; there is {_list(difflib.get_close_matches(name, ids, cutoff=0.4) or ids)}"
+            )
         )
 
     @contextmanager
@@ -251,6 +322,13 @@ class Store:
         with self._transaction(write=True) as db:
             if db.execute("SELECT 1 FROM run WHERE id = ?", (run_id,)).fetchone() is None:
                 raise StoreError(one_line(f"{self.path}: holds no run {run_id!r}: it was not begun here, or was deleted"))
+            yield db
+
+    @contextmanager
+    def _experiment_transaction(self, experiment_id: str) -> Iterator[sqlite3.Connection]:
+        with self._transaction(write=True) as db:
+            if db.execute("SELECT 1 FROM experiment WHERE id = ?", (experiment_id,)).fetchone() is None:
+                raise StoreError(one_line(f"{self.path}: holds no experiment {experiment_id!r}: it was not begun here"))
             yield db
 
     @contextmanager

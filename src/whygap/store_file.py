@@ -11,12 +11,8 @@ from pathlib import Path
 from whygap.errors import InputError, StoreError
 
 APPLICATION_ID = 0x77687967  # "whyg": what `file` and other programs know a store by
-SCHEMA = 1
+SCHEMA = 2
 BUSY_S = 30.0
-
-# MIGRATIONS[v] takes a store from schema v to v + 1. It runs inside a transaction and with foreign keys off, so that it can
-# rebuild a table; it must not commit.
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
 
 # `epoch.record` is the whole EpochGap as JSON, and `load` reads nothing else: it gives back an equal record, with nested parts,
 # rungs and notes, where columns alone would take five more tables, and a migration for each new field. The other columns of
@@ -49,8 +45,35 @@ _TABLES = (
     "CREATE INDEX term_of_epoch ON term (epoch_id)",
     "CREATE INDEX problem_of_run ON problem (run)",
 )
-# An upsert, not REPLACE: the row keeps its id, and with it the place of this score among the epoch's scores.
+# A trial stands once, however many experiments it is part of. Its record is MessagePack: JSON has no NaN and no infinity, and
+# the curves of a run that diverged have both. The columns beside it are for people and queries.
+_TABLES_OF_TRIALS = (
+    """CREATE TABLE experiment (
+        seq INTEGER PRIMARY KEY,  -- order of arrival, as of runs; one that is run again becomes the last
+        id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, claim TEXT NOT NULL, started TEXT NOT NULL, wanted INTEGER NOT NULL,
+        record TEXT NOT NULL  -- JSON: all of the above and the rest, without the trials
+    )""",
+    """CREATE TABLE trial (
+        key TEXT PRIMARY KEY, settings TEXT NOT NULL, seeds TEXT NOT NULL,  -- JSON: name to value
+        n_parameters INTEGER NOT NULL, seconds REAL NOT NULL,
+        record BLOB NOT NULL  -- MessagePack: all of the above and the curves; this is what whygap reads
+    )""",
+    """CREATE TABLE trial_of (
+        experiment TEXT NOT NULL REFERENCES experiment (id) ON DELETE CASCADE,
+        trial TEXT NOT NULL REFERENCES trial (key), PRIMARY KEY (experiment, trial)
+    ) WITHOUT ROWID""",
+)
 ELSEWHERE = "use --store PATH or set WHYGAP_STORE"
+
+
+def _add_trials(db: sqlite3.Connection) -> None:
+    for statement in _TABLES_OF_TRIALS:
+        db.execute(statement)
+
+
+# MIGRATIONS[v] takes a store from schema v to v + 1. It runs inside a transaction and with foreign keys off, so that it can
+# rebuild a table; it must not commit.
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_trials}
 
 
 def open_writable(path: Path) -> sqlite3.Connection:
@@ -180,7 +203,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("BEGIN IMMEDIATE")
     version = _pragma(db, "user_version")
     if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-        for statement in _TABLES:
+        for statement in (*_TABLES, *_TABLES_OF_TRIALS):
             db.execute(statement)
         version = SCHEMA
         db.execute(f"PRAGMA application_id={APPLICATION_ID}")

@@ -146,7 +146,7 @@ def watched(make, *, epochs=10, batches=400, budget=0.02, hashing_s=50e-6, step_
     for epoch in range(epochs):
         repeats.begin_epoch()
         for i in range(batches):
-            repeats.see(make(epoch, i))
+            repeats.see(make(epoch, i), i)
             clock.now += step_s
         found.append(repeats.end_epoch(100 * batches))
     return [f for f in found if f is not None], repeats.spent_s / clock.now
@@ -217,6 +217,6 @@ def test_contents_that_cannot_be_compared_are_left_alone():
     session = Session(source="", store=False, versions={}, seeds={}, preserve=preserved_random_state, ledger=ledger)
     repeats = Repeats(session, seed=0)
     repeats.begin_epoch()
-    repeats.see({"x": {1, 2}})
+    repeats.see({"x": {1, 2}}, 0)
     assert repeats.end_epoch(1) is None
     assert session.run.problems == ()

@@ -257,6 +257,66 @@ def test_what_is_recorded_while_validating_is_reported(digits, observed, reducti
     assert meter.end_epoch().valid_reported == pytest.approx(expected)
 
 
+def validated(digits, writes, epochs=3, valid=None):
+    """Train with a validation that writes into the outputs in the epochs of `writes`; return the true losses."""
+    valid = valid or batches_of(digits.x_valid, digits.y_valid, 30)
+    model, truths = network(), []
+    meter = Meter(model, nn.CrossEntropyLoss(), store=False)
+    for epoch in range(1, epochs + 1):
+        for x, y in meter.train(batches_of(digits.x_train, digits.y_train)):
+            value = nn.functional.cross_entropy(model(x), y)
+            value.backward()
+            with torch.no_grad():
+                for p in model.parameters():
+                    p -= 0.1 * p.grad
+                    p.grad = None
+            meter.record(value)
+        model.eval()
+        with torch.no_grad():
+            for x, _ in meter.validate(valid):
+                output = model(x)
+                if epoch in writes:
+                    output.mul_(0.0)
+        truths.append(losses(copy.deepcopy(model), valid))
+        meter.end_epoch()
+        model.train()
+    return truths
+
+
+@pytest.mark.parametrize("writes", [(), (1, 2, 3)], ids=["leaves outputs alone", "writes into outputs"])
+def test_a_validation_is_seen_as_it_was(digits, observed, writes):
+    for o, truth in zip(observed, validated(digits, writes), strict=True):
+        np.testing.assert_allclose(o.valid.score, truth, rtol=1e-6)
+    assert len(observed) == 3
+
+
+def test_a_validation_that_begins_to_write_into_outputs_is_told_once(digits, observed, monkeypatch):
+    monkeypatch.delenv("WHYGAP_STRICT", raising=False)
+    with pytest.warns(WhygapWarning, match="written into, as never before") as told:
+        truths = validated(digits, (2, 3))
+    assert len(told) == 1
+    assert [o.valid is None for o in observed] == [False, True, False]  # in epoch 3 outputs are copied
+    np.testing.assert_allclose(observed[2].valid.score, truths[2], rtol=1e-6)
+
+
+def test_validation_targets_that_are_no_memory_of_torch_are_copied(digits, observed):
+    """As of a loader that fills the same array again and again, which no tensor tells."""
+    x, y = np.empty((40, 64), np.float32), np.empty(40, np.int64)
+
+    class Reusing:
+        def __len__(self):
+            return 10
+
+        def __iter__(self):
+            for k in range(10):
+                rows = slice(40 * k, 40 * k + 40)
+                x[:], y[:] = digits.x_valid[rows], digits.y_valid[rows]
+                yield torch.from_numpy(x), torch.from_numpy(y)
+
+    for o, truth in zip(observed, validated(digits, (), valid=Reusing()), strict=True):
+        np.testing.assert_allclose(o.valid.score, truth, rtol=1e-6)
+
+
 def test_a_validation_in_train_mode_is_told(digits, monkeypatch):
     monkeypatch.delenv("WHYGAP_STRICT", raising=False)
     model = network(dropout=0.2)

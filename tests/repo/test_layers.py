@@ -9,17 +9,18 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "whygap"
 
 ORDER = (
-    "errors", "records", "trials", "estimate", "audit", "observation", "rungs", "choice", "parts", "ladder", "process",
-    "store_file", "store", "verdict", "answers", "report",
-    "logs", "adapters", "lab", "probe", "demo", "cli",
+    "errors", "by_name", "records", "trials", "estimate", "audit", "observation", "rungs", "choice", "parts", "ladder",
+    "process", "store_file", "store_experiments", "store", "verdict", "answers", "report",
+    "logs", "adapters", "lab", "probe", "demo", "terminal", "cli_lab", "cli_probe", "cli",
 )  # fmt: skip
 """From low to high; a room may import itself and what stands before it."""
 
 MAY_IMPORT = {
     "estimate": {"errors", "records", "estimate"},
     "audit": {"errors", "records", "audit"},
+    "answers": {"errors", "records", "trials", "estimate", "answers"},
     "process": {"errors", "records", "process"},
-    "logs": {"errors", "records", "trials", "estimate", "logs"},
+    "logs": {"errors", "by_name", "records", "trials", "estimate", "logs"},
 }
 MUST_NOT_IMPORT = {
     "verdict": {"store", "store_file", "report"},

@@ -186,7 +186,7 @@ class Ledger:
             return _laid_out(FIRST_ROWS, 2 * FEWEST_BATCHES, 0, rows=rows, visits=visits, is_whole=is_whole)
         free = self._allowance(self._expected_s) - self._unit_s.get("rest", 0.0)
         each = self._unit_s.get("rows", self._guess())
-        batches = self._affordable("visits", free if is_whole else free / 3, rows * each if is_whole else 0.0)
+        batches = self._affordable("visits", free if is_whole else free / 2, rows * each if is_whole else 0.0)
         if not is_whole:
             if each > 0.0:
                 batches = min(batches, max(FEWEST_BATCHES, int(max(0.0, free) / each) // WORTH_A_VISIT))

@@ -67,6 +67,7 @@ class Steps:
         self.is_plain = True  # as far as it's known, a batch's loss is the plain mean of its examples' and the penalty
         self.needs_visits = False
         self.n_scored = 0  # examples, in passing
+        self.n_seen = 0  # batches, of this epoch
         self.n_calls = 0
         self.marked: tuple[int, Any] | None = None
         self.notes: tuple[str, ...] = ()
@@ -82,7 +83,7 @@ class Steps:
         if self.log is not None and self.log.rows:
             self._n_expected = len(self.log.rows)
         self.number, self.log, self._wanted, self._latest, self._is_begun = number, None, None, None, False
-        self.n_scored, self.n_calls, self.notes = 0, 0, ()
+        self.n_scored, self.n_seen, self.n_calls, self.notes = 0, 0, 0, ()
 
     def end_training(self) -> None:
         """Close the books on the training of this epoch: what comes now is validation, or ours."""
@@ -120,7 +121,8 @@ class Steps:
         """Take note of a call that has been made."""
         log, held = self.log, self._wanted
         for batch in batches:
-            self._repeats.see(batch)
+            self._repeats.see(batch, self.n_seen)
+            self.n_seen += 1
         try:
             if log is not None and batches:
                 log.rows.append(rows_of(batches[0][0]) if len(batches) == 1 else count_rows(batches))

@@ -43,6 +43,12 @@ class Repeats:
         Of the positions. It has nothing to do with the user's seeds.
     content : callable, optional
         `content(batch)` gives what of a batch makes an example; by default all of it.
+
+    Attributes
+    ----------
+    next_s : float
+        The ledger's time from which on the next training batch is to be looked at: to be compared at every batch, which takes
+        less than a call.
     """
 
     def __init__(self, session: Session, *, seed: int, content: Callable[[Any], Any] | None = None) -> None:
@@ -55,8 +61,8 @@ class Repeats:
         self._visits: list[int] = []
         self._rng = random.Random(f"whygap repeats {seed}")
         self._is_on = True
-        self._position = 0
         self._due = 0.0
+        self.next_s = -math.inf
         self._began = self._ledger.clock()
         self.spent_s = self._valid_s = self._judged_s = 0.0  # in all, and on two of the three
         self._judgement_s = 0.0  # the last one
@@ -70,15 +76,13 @@ class Repeats:
         """Begin another epoch of training."""
         self._train.begin_epoch()
         self._is_on = self._is_on and not self._train.is_full
-        self._position = 0
+        self.next_s = -math.inf if self._is_on else math.inf
 
-    def see(self, batch: Any, *, workers: int = 0) -> None:
-        """Look at a training batch, if it is its turn; `workers` processes deliver batches in turn."""
-        position = self._position
-        self._position += 1
-        if not self._is_on or (position and self._ledger.clock() < self._due):
-            return
+    def see(self, batch: Any, position: int, *, workers: int = 0) -> None:
+        """Look at the training batch at a `position` in the epoch, from 0; `workers` processes deliver batches in turn."""
         began = self._ledger.clock()
+        if began < self.next_s:
+            return
         try:
             hashes = self._hashed(batch)
             if not position and not self._is_exact:
@@ -93,6 +97,7 @@ class Repeats:
         now = self._ledger.clock()
         self._pay(now - began)
         self._due = now + 2.0 * self._rng.random() * (now - began) / self._share
+        self.next_s = self._due if self._is_on else math.inf
 
     def begin_validation(self) -> None:
         """Begin another pass through the validation examples."""

@@ -169,6 +169,7 @@ class Meter:
         self._is_training = False
         self._is_whole = False  # whether train mode needs whole batches in this epoch
         self._are_rows_alone: bool | None = None  # whether an example scores the same in any company; None: not looked at yet
+        self._is_copying_valid = True  # what the model makes of validation batches: until a loop has left it unaltered
         self._n_visits: int | None = None  # of the last epoch
         self._looks: set[int] = set()
         self._n_sampled = 0
@@ -196,16 +197,17 @@ class Meter:
         clock, session, repeats = self._ledger.clock, self._session, self._repeats
         workers = workers_in_turn(loader)
         try:
-            for batch in loader:
-                repeats.see(batch, workers=workers)
+            for position, batch in enumerate(loader):
                 visit = handle = None
                 began = clock()
+                if began >= repeats.next_s:
+                    repeats.see(batch, position, workers=workers)
+                    began = clock()
                 try:
                     rows = count_rows(batch)
-                    log = self._log or self._begin_visits(loader, rows)
-                    wanted = log.spread.wants()
+                    log = self._log or self._begin_visits(loader, batch, rows)
                     log.rows.append(rows)
-                    if wanted:
+                    if log.spread.wants():
                         visit, handle = self._see(log, batch, rows)
                 except Exception as error:
                     session.fail("seeing a batch", error)
@@ -235,7 +237,13 @@ class Meter:
         with self._session.shield("watching the validation"):
             self._end_training()
             scoring = self._scoring()
-            watch = self._watch = ValidationWatch(self._onlooker, scoring.valid_functions, self._forward, self._session)
+            watch = self._watch = ValidationWatch(
+                self._onlooker,
+                scoring.valid_functions,
+                self._forward,
+                self._session,
+                is_copying=self._is_copying_valid,
+            )
             self._in_hand = watch
             others = [scoring.weights] if isinstance(scoring.weights, torch.nn.Module) else []
             handles = watch.watch([self._model, *others])
@@ -356,7 +364,7 @@ class Meter:
             self._n_visits = len(rows) or self._n_visits
             self._ledger.end_training(rows=sum(rows))
 
-    def _begin_visits(self, loader: Any, rows: int) -> VisitLog[Visit]:
+    def _begin_visits(self, loader: Any, batch: Any, rows: int) -> VisitLog[Visit]:
         """Plan the epoch, now that its first batch tells how large they are."""
         visits = length_of(loader) or self._n_visits
         self._is_whole = self._are_rows_alone is False or has_active(modes_of(self._model), BATCH_NORM)
@@ -364,6 +372,7 @@ class Meter:
         log = self._log = self._in_hand = VisitLog(
             self._number, plan, expected=visits, seed=self._seed, are_worst_sure=self._session.are_worst_sure
         )
+        self._onlooker.begin(batch, plan.batches)
         self._looks = set(log.rng.sample(range(plan.batches), plan.looks or 0)) if plan.batches is not None else set()
         return log
 
@@ -381,16 +390,16 @@ class Meter:
     def _after_step(self, visit: Visit) -> None:
         """Look at a sampled visit again, now that its own step has been taken."""
         seed = self._seed + 1000 * self._number + self._n_sampled - 1
-        if visit.draw is not None and visit.index is None and self._are_rows_alone is None and not self._is_whole:
+        if visit.is_waiting and visit.is_checked and self._are_rows_alone is None and not self._is_whole:
             with self._session.shield("comparing examples alone and among others"):
                 self._are_rows_alone = self._onlooker.are_rows_alone(visit, seed)
                 self._is_whole = not self._are_rows_alone
         if visit.is_looked_at:
             with self._session.shield("scoring after a step", account="looks", units=1):
                 self._onlooker.look_after_step(visit, seed)
-        if visit.draw is not None and visit.index is None and not self._is_whole:
+        if visit.is_checked and not self._is_whole:
             with self._session.shield("looking after a step", is_light=True, account="visits"):
-                visit.choose()
+                self._onlooker.end_step(visit)
 
     # ------------------------------------------------------------------ end of the epoch
 
@@ -456,6 +465,7 @@ class Meter:
 
     def _valid_side(self, scoring: Scoring, told: dict[str, float]) -> ValidSide | None:
         seen = self._watch.side() if self._watch is not None else None
+        self._is_copying_valid = self._watch is None or not self._watch.is_unaltered
         if self._watch is not None and self._watch.was_training:
             self._session.tell("watching the validation", "the model was in train mode: call model.eval() before the loop")
             seen = seen if self._valid is None else None

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from whygap.adapters.budget import Account, Ledger
-from whygap.adapters.epoch import REPEATS, Sampled, VisitLog
+from whygap.adapters.epoch import REPEATS, Draw, Sampled, VisitLog
 from whygap.adapters.torch_batch import count_rows, has_rows, in_chunks
 from whygap.adapters.torch_scores import Functions, concatenated, score_all, score_seen
 from whygap.adapters.torch_state import BATCH_NORM, DROPOUT, Types, has_active, other_weights, preserved_module, set_modes
@@ -103,21 +103,23 @@ def score_rungs(scoring: Scoring, log: VisitLog[Visit], *, is_whole: bool) -> tu
     evaluations : int
         Examples that were scored, in all passes together.
     """
-    held = log.sample()
+    held = scoring.onlooker.sound(log.sample())
     if not held:
         return None, {}, 0
     ledger, visits = scoring.ledger, [visit for _, _, visit in held]
-    n = sum(v.n for v in visits)
-    is_due = not is_whole or ledger.is_due(n)
+    is_due = not is_whole or ledger.is_due(sum(v.n for v in visits))
     not_measured: dict[Cause, str] = {}
     if not is_due:
         why = "whole batches in train mode cost more than the budget: they are scored again once it has been saved up"
         not_measured = {"averaging": why, "mode": why}
     if not (is_whole and is_due):
-        allowed = ledger.rows_allowed(n)
-        if allowed < n:
-            _cut(visits, log, allowed)
-            n = sum(v.n for v in visits)
+        wanted = sum(v.draw.n if v.is_waiting and v.draw else v.n for v in visits)
+        allowed = ledger.rows_allowed(wanted)
+        each = None if allowed >= wanted else max(1, allowed // len(visits))
+        scoring.onlooker.draw(visits, each)
+        if each is not None:
+            _cut(visits, log, each)
+    n = sum(v.n for v in visits)
     sampled = Sampled(
         batch=np.asarray([i for i, _, _ in held], dtype=np.int64),
         first=np.asarray([first for _, first, _ in held], dtype=np.int64),
@@ -136,15 +138,15 @@ def score_rungs(scoring: Scoring, log: VisitLog[Visit], *, is_whole: bool) -> tu
     return sampled, not_measured, passes.n_scored
 
 
-def _cut(visits: Sequence[Visit], log: VisitLog[Visit], allowed: int) -> None:
-    """Leave so many rows of each visit that they are `allowed` in all, at least one of each."""
-    each = max(1, allowed // len(visits))
+def _cut(visits: Sequence[Visit], log: VisitLog[Visit], n: int) -> None:
+    """Leave at most `n` rows of each visit."""
     for visit in visits:
-        if has_rows(visit.batch, visit.n) and visit.n > each:
-            if visit.index is None:
-                visit.pick(np.asarray(log.rng.sample(range(visit.n), each)))
+        if visit.n > n and has_rows(visit.batch, visit.n):
+            if visit.index is None:  # held as a whole, in an epoch that can't pay for wholes
+                visit.draw = Draw(np.asarray(log.rng.sample(range(visit.n), visit.n)), n)
+                visit.choose()
             else:
-                visit.keep(each)
+                visit.keep(n)
 
 
 def _add_visited(sampled: Sampled, scoring: Scoring, visits: Sequence[Visit]) -> None:

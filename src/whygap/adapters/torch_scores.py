@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,17 +28,29 @@ class Seen(NamedTuple):
     rows: int
 
     @property
+    def n_numbers(self) -> int:
+        """How many numbers are in both."""
+        return sum(leaf.numel() for leaf in leaves((self.output, self.target)))
+
+    @property
     def is_light(self) -> bool:
         """Whether it can be held until the epoch's end: plain tensors with one row per example, and not too large."""
         if isinstance(self.output, torch.Tensor) and isinstance(self.target, torch.Tensor):  # the same, ten times as fast
             numbers = self.output.numel() + self.target.numel()
             return self.output.shape[:1] == self.target.shape[:1] == (self.rows,) and numbers <= HEAVY * self.rows
-        both = (self.output, self.target)
-        return has_rows(both, self.rows) and sum(leaf.numel() for leaf in leaves(both)) <= HEAVY * self.rows
+        return has_rows((self.output, self.target), self.rows) and self.n_numbers <= HEAVY * self.rows
+
+    def detached(self) -> Seen:
+        """Return the same tensors without the graph that they came from."""
+        return Seen(mapped(self.output, torch.Tensor.detach), self.target, self.rows)
+
+    def in_full(self) -> Seen:
+        """Return it in full precision, as autocast would compute losses."""
+        return self._replace(output=mapped(self.output, lambda t: t.float() if t.dtype in (torch.half, torch.bfloat16) else t))
 
     def held(self, index: torch.Tensor | None = None) -> Seen:
-        """Return a copy of all rows, or of those at `index`, for later: in full precision, as autocast would compute losses."""
-        output = mapped(self.output, lambda t: t.float() if t.dtype in (torch.half, torch.bfloat16) else t)
+        """Return a copy of all rows, or of those at `index`, for later, in full precision."""
+        output = self.in_full().output
         if index is None:
             return Seen(copied(output), copied(self.target), self.rows)
         return Seen(picked(output, index), picked(self.target, index), len(index))
@@ -68,27 +79,6 @@ def per_example(loss: PerExample) -> PerExample:
         loss = copy.copy(loss)
         vars(loss)["reduction"] = "none"
     return loss
-
-
-def losses_at_visit(functions: Functions, seen: Seen, preserve: Callable[[], AbstractContextManager[None]]) -> Array | None:
-    """Return the losses by which examples are chosen, (n,), with no more lines than that needs; None where they'd be dear.
-
-    A loss of PyTorch draws no random number, so that no random state has to be preserved; and no device is waited for.
-
-    Raises
-    ------
-    InputError
-        As `one_per_example`.
-    """
-    name, function = next(iter(functions.items()))
-    if not isinstance(seen.output, torch.Tensor) or not seen.output.is_cpu:
-        return None
-    with nullcontext() if isinstance(function, torch.nn.modules.loss._Loss) else preserve():
-        values = function(seen.output, seen.target).detach()
-    if values.shape != (seen.rows,):
-        return one_per_example(values, name, seen.rows)
-    losses: Array = values.double().numpy()
-    return losses
 
 
 def more_scores(scores: Mapping[str, PerExample] | Iterable[str]) -> dict[str, PerExample]:

@@ -21,7 +21,7 @@ from whygap.adapters.torch_batch import (
 from whygap.adapters.torch_rungs import Scoring
 from whygap.adapters.torch_scores import Functions, Seen, concatenated, score_all, score_seen, seen_by_default
 from whygap.adapters.torch_state import BATCH_NORM, DROPOUT, has_active, modes_of, preserved_loader
-from whygap.adapters.torch_visits import Onlooker
+from whygap.adapters.torch_visits import Loops, Onlooker, is_safe
 from whygap.errors import InputError
 from whygap.observation import Array
 
@@ -106,13 +106,18 @@ class Split:
 
 
 class ValidationWatch:
-    """What is seen while the user validates: the model's outputs, and the numbers recorded."""
+    """What is seen while the user validates: the model's outputs, and the numbers recorded.
 
-    def __init__(self, onlooker: Onlooker, functions: Functions, forward: Any, session: Session) -> None:
+    `is_copying` tells whether outputs are copied, as they must be until a loop has left them unaltered for a whole validation.
+    """
+
+    def __init__(self, onlooker: Onlooker, functions: Functions, forward: Any, session: Session, *, is_copying: bool) -> None:
         self._onlooker = onlooker
         self._functions = functions
         self._forward = forward
         self._session = session
+        self._is_copying = is_copying
+        self._loops: list[Loops] = []
         self._seen: list[Seen | dict[str, Array]] = []
         self.rows: list[int] = []
         self.recorded: list[Any] = []
@@ -128,14 +133,22 @@ class ValidationWatch:
         """Have the outputs of each batch's first forward pass noted."""
         return [model.register_forward_hook(self._on_forward) for model in models]
 
+    @property
+    def is_unaltered(self) -> bool:
+        """Whether the loop has written into none of the outputs and targets, copied or not."""
+        return all(loops.are_unaltered for loops in self._loops)
+
     def side(self) -> ValidSide | None:
         """Return the scores of all examples that the user validated on; None where they were not seen."""
         if not self.rows or len(self._seen) != len(self.rows):
             return None
+        if not self._is_copying and not self.is_unaltered:
+            self._session.tell("watching the validation", "outputs or targets were written into, as never before")
+            return None
         deferred = [s for s in self._seen if isinstance(s, Seen)]
         if len(deferred) == len(self._seen):
-            return _side([score_all(self._functions, deferred)])
-        return _side([score_seen(self._functions, s) if isinstance(s, Seen) else s for s in self._seen])
+            return _side([score_all(self._functions, [s.in_full() for s in deferred])])
+        return _side([score_seen(self._functions, s.in_full()) if isinstance(s, Seen) else s for s in self._seen])
 
     def _on_forward(self, module: torch.nn.Module, given: Any, output: Any) -> None:
         if self._batch is None:
@@ -161,7 +174,9 @@ class ValidationWatch:
         if seen is None:
             return
         if seen.is_light:
-            self._seen.append(seen.held())
+            own = seen.detached()
+            self._loops.append(Loops.of(own[:2]))
+            self._seen.append(seen.held() if self._is_copying or not is_safe(own.target) else own)
         else:
             with self._session.preserved(), torch.no_grad():
                 self._seen.append(score_seen(self._functions, seen))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from whygap.adapters.torch_batch import (
     to_device,
     versions_of,
 )
-from whygap.adapters.torch_scores import Functions, Seen, losses_at_visit, score_seen, seen_by_default
+from whygap.adapters.torch_scores import Functions, Seen, score_all, score_seen, seen_by_default
 from whygap.adapters.torch_state import DROPOUT, Modes, Types, modes_of, preserved_module, seed_masks, set_modes
 from whygap.observation import Array, Bools, Ints
 
@@ -37,68 +37,85 @@ COMPANY = 16
 """Examples among which some are scored to see whether that makes a difference."""
 
 
+WAITING_BYTES = 2**26
+"""Of all batches of an epoch that wait for its end as a whole: with more, the rows are drawn as they come."""
+
+HEAVIEST = 2**18
+"""Numbers in an output beyond which the loop's own isn't held."""
+
+
+class Loops(NamedTuple):
+    """A nest of tensors that are the loop's own, and how often each had been written into."""
+
+    tensors: Any
+    versions: tuple[int, ...]
+
+    @classmethod
+    def of(cls, tensors: Any) -> Loops:
+        """Note them as they are at this moment."""
+        return cls(tensors, versions_of(tensors))
+
+    @property
+    def are_unaltered(self) -> bool:
+        """Whether nobody has written into them since."""
+        return self.versions == versions_of(self.tensors)
+
+
 @dataclass
 class Visit:
-    """A sampled batch, or some of its rows: everything in it is of the `n` rows held.
+    """A sampled batch of `rows` examples, or the `n` of them that are held.
 
-    `index` are their positions in the batch of `rows` examples, None where all are held, and `draw` tells which of all are to
-    be held. `seen` is the model's output at the visit, or `scores` its scores where it isn't held; `change` is how far the step
-    has moved the mean of the whole batch, and `after` holds the scores right after it where all rows are held. `told` is the
-    mean of the whole batch's scores then, where it was looked at.
+    `draw` tells which those are to be, None for all. Until `choose` is called the visit waits: everything in it is of the whole
+    batch, and `index` is None; afterwards it is of the rows at `index` alone. `seen` is the model's output at the visit, or
+    `scores` its scores where it isn't held. `after` holds the scores right after the step, `change` is how far that has moved
+    the mean of the whole batch, and `told` that mean at the visit, where it was looked at. `is_sure` tells which of the rows
+    are held for their loss. `loops` is what may not be written into: what is held and no copy, or what is checked.
     """
 
     batch: Any
     rows: int
     n: int
-    index: torch.Tensor | None = None
+    draw: Draw | None = None
+    is_checked: bool = False
+    is_looked_at: bool = False
+    index: Ints | None = None
     seen: Seen | None = None
     scores: dict[str, Array] | None = None
     after: dict[str, Array] | None = None
     change: dict[str, float] | None = None
     told: dict[str, float] = field(default_factory=dict)
-    is_checked: bool = False
-    is_looked_at: bool = False
-    draw: Draw | None = None
-    loss: Array | None = None  # of the rows held, where it has a say in the draw
-    is_sure: Bools | None = None  # of the rows held, those that are so for their loss
-    versions: tuple[int, ...] | None = None  # of the loop's own tensors, where those are held until the visit
+    is_sure: Bools | None = None
+    loops: Loops | None = None
 
-    def choose(self) -> None:
-        """Hold of the whole batch the rows that were drawn."""
-        if self.draw is not None and self.index is None:
-            rows, self.is_sure = self.draw.rows(self.loss)
-            self.pick(rows)
+    @property
+    def is_waiting(self) -> bool:
+        """Whether rows are still to be drawn."""
+        return self.draw is not None and self.index is None
+
+    def choose(self, n: int | None = None, *, loss: Array | None = None) -> None:
+        """Hold the rows drawn, at most `n`; with the `loss` of all, those of the highest among them where the draw says so."""
+        draw = self.draw
+        if draw is None:
+            return
+        if n is not None and n < draw.n:
+            draw = draw._replace(n=n, top=n // 2 if draw.top else 0)
+        self.index, self.is_sure = draw.rows(loss)
+        self._pick(self.index)
+        self.loops = None
 
     def keep(self, n: int) -> None:
-        """Hold only `n` of the rows held, drawn as those were."""
-        if n >= self.n or self.draw is None or self.index is None:
-            return
-        held = self.index.numpy()
-        at = np.zeros(self.rows, dtype=np.int64)
-        at[held] = np.arange(held.size)
-        if self.is_sure is not None and self.loss is not None:
-            of_all = np.full(self.rows, -np.inf)
-            of_all[held] = self.loss
-            rows, self.is_sure = self.draw._replace(n=n, top=n // 2).rows(of_all)
-        else:
-            rows = self.draw.order[:n]
-        index = torch.from_numpy(at[rows])
-        self.index, self.n, self.batch = self.index[index], n, picked(self.batch, index)
-        if self.seen is not None:
-            self.seen = Seen(picked(self.seen.output, index), picked(self.seen.target, index), n)
-        self.scores = None if self.scores is None else {name: values[at[rows]] for name, values in self.scores.items()}
-        self.loss = None if self.loss is None else self.loss[at[rows]]
-        self.after = None
+        """Hold only the first `n` of the rows held."""
+        if n < self.n:
+            self.index = None if self.index is None else self.index[:n]
+            self._pick(np.arange(n))
 
-    def pick(self, rows: Ints) -> None:
-        """Hold these rows of the whole batch and no others."""
-        self.index = torch.from_numpy(rows)
+    def _pick(self, rows: Ints) -> None:
+        index = torch.from_numpy(rows)
         self.n = len(rows)
-        self.batch = picked(self.batch, self.index)
+        self.batch = picked(self.batch, index)
         if self.seen is not None:
-            self.seen = Seen(picked(self.seen.output, self.index), picked(self.seen.target, self.index), self.n)
+            self.seen = Seen(picked(self.seen.output, index), picked(self.seen.target, index), self.n)
         self.scores = None if self.scores is None else {name: values[rows] for name, values in self.scores.items()}
-        self.loss = None if self.loss is None else self.loss[rows]
         self.after = None
 
 
@@ -123,23 +140,27 @@ class Onlooker:
         self.modes: Modes = {}  # as they were at the first sampled visit of the epoch
         # whether train mode, but for these types, was the same as eval mode, and the modes in which that was looked at
         self.same: dict[Types, tuple[Modes, bool]] = {}
-        self._is_altered = False  # whether loop or model write into batches
+        self._is_altered = False  # whether loop or model write into batches or outputs
+        self._may_wait = False
+
+    def begin(self, batch: Any, n_batches: int | None) -> None:
+        """Begin an epoch of batches like this one, of which so many are sampled (None: all)."""
+        self._may_wait = n_batches is not None and n_batches * _bytes_of(batch) <= WAITING_BYTES
 
     def hold(self, batch: Any, rows: int, draw: Draw | None, *, is_checked: bool, is_looked_at: bool = False) -> Visit:
-        """Copy a batch that is about to be visited, or the rows of it that were drawn; all of it where it is checked.
-
-        Where the losses at the visit have a say in the draw, nothing is copied before it.
-        """
+        """Keep a batch that is about to be visited: all of it where it is checked, or where the rows are drawn later."""
         draw = draw if has_rows(batch, rows) else None
         if draw is None or is_checked:
-            checked = versions_of(batch) if is_checked else None
-            visit = Visit(copied(batch), rows, rows, is_checked=is_checked, is_looked_at=is_looked_at, versions=checked)
-            visit.draw = draw
-        elif draw.top and not self._is_altered:
-            visit = Visit(batch, rows, rows, draw=draw, versions=versions_of(batch))
+            visit = Visit(copied(batch), rows, rows, draw, is_checked, is_looked_at)
+            if is_checked:
+                visit.loops = Loops.of(batch)
+        elif not self._may_wait:
+            visit = Visit(batch, rows, rows, draw)
+            visit.choose()  # which copies
+        elif self._is_altered or not is_safe(batch):
+            visit = Visit(copied(batch), rows, rows, draw)
         else:
-            index = torch.from_numpy(draw.rows()[0])
-            visit = Visit(picked(batch, index), rows, draw.n, index=index, draw=draw)
+            visit = Visit(batch, rows, rows, draw, loops=Loops.of(batch))
         return visit
 
     def watch(self, visit: Visit, batch: Any) -> torch.utils.hooks.RemovableHandle:
@@ -169,27 +190,57 @@ class Onlooker:
                 seen = self.pair(
                     *((visit.batch, output, visit.rows, given) if visit.is_checked else (batch, output, visit.rows))
                 )
-        if visit.versions != (None if visit.versions is None else versions_of(batch)):
-            self._is_altered = True
-            if not visit.is_checked:
-                self._session.tell("holding a batch", "it was written into before the model had seen it, as never before")
+        if visit.loops is not None and not visit.loops.are_unaltered:
+            self._is_altered = True  # what held them is left out when the epoch ends
         if seen is None:
             return
         if visit.is_checked:
             with self._session.preserved():
                 scores = score_seen(self._functions, seen)
             visit.told = {name: float(values.mean()) for name, values in scores.items()}
-        if visit.draw is not None and visit.draw.top and visit.index is None:
-            visit.loss = losses_at_visit(self._functions, seen, self._session.preserved)
-        if not visit.is_checked:
-            visit.choose()
+            visit.loops = Loops.of((batch, *seen.detached()[:2]))
         if seen.is_light:
-            visit.seen = seen.held(visit.index)
+            if visit.loops is None or visit.is_checked or seen.n_numbers > HEAVIEST:
+                visit.seen = seen.held(None if visit.index is None else torch.from_numpy(visit.index))
+            elif visit.loops.are_unaltered:
+                visit.seen = seen.detached()
+                visit.loops = Loops.of((visit.batch, *visit.seen[:2]))
             return
         if not visit.is_checked:
             with self._session.preserved():
                 scores = score_seen(self._functions, seen)
-        visit.scores = scores if visit.index is None else {name: values[visit.index.numpy()] for name, values in scores.items()}
+        visit.scores = scores if visit.index is None else {name: values[visit.index] for name, values in scores.items()}
+
+    def end_step(self, visit: Visit) -> None:
+        """Note whether the step has written into a batch that is checked, and draw what can't wait until the epoch ends."""
+        if visit.is_checked and visit.loops is not None:
+            self._is_altered = self._is_altered or not visit.loops.are_unaltered
+            visit.loops = None
+        if not self._may_wait:
+            visit.choose()
+
+    def sound(self, visits: Sequence[tuple[int, int, Visit]]) -> list[tuple[int, int, Visit]]:
+        """Return the sampled visits without those that hold something of the loop which was written into after all."""
+        sound = [item for item in visits if item[2].loops is None or item[2].loops.are_unaltered]
+        if len(sound) == len(visits):
+            return sound
+        self._is_altered = True
+        many = f"{len(visits) - len(sound)} of {len(visits)} batches were written into"
+        self._session.tell("holding batches", f"{many}, as never before: they are left out, and copied from now on")
+        return [(at, first if k else 0, visit) for k, (at, first, visit) in enumerate(sound)]
+
+    def draw(self, visits: Sequence[Visit], n: int | None) -> None:
+        """Draw the rows of the visits that wait, at most `n` of each; all of these are scored at once first."""
+        waiting = [visit for visit in visits if visit.is_waiting]
+        seen = [visit for visit in waiting if visit.seen is not None]
+        if seen:
+            scores = score_all(self._functions, [visit.seen.in_full() for visit in seen if visit.seen])
+            ends = np.cumsum([visit.rows for visit in seen])
+            for visit, end in zip(seen, ends.tolist(), strict=True):
+                visit.seen, visit.scores = None, {name: all_[end - visit.rows : end] for name, all_ in scores.items()}
+        first = next(iter(self._functions))
+        for visit in waiting:
+            visit.choose(n, loss=None if visit.scores is None else visit.scores[first])
 
     def pair(self, batch: Any, output: Any, rows: int, given: Any = None) -> Seen | None:
         """Return output and target by letting `forward` believe that it called the model itself; None where it can't be.
@@ -251,6 +302,23 @@ class Onlooker:
             seed_masks(seed)
             set_modes(self._model, self.modes)
             yield
+
+
+def is_safe(batch: Any) -> bool:
+    """Return whether a batch can be held without a copy: its memory is PyTorch's own, on this machine and for this process.
+
+    Of an array of another library nobody tells whether it was written into; and memory that is shared with the processes of a
+    loader is scarce.
+    """
+    for tensor in leaves(batch):
+        storage = tensor.untyped_storage()
+        if not tensor.is_cpu or not storage.resizable() or storage.is_shared():
+            return False
+    return True
+
+
+def _bytes_of(batch: Any) -> int:
+    return sum(leaf.numel() * leaf.element_size() for leaf in leaves(batch) if isinstance(leaf, torch.Tensor))
 
 
 def _is_equal(a: Any, b: Any) -> bool:

@@ -8,8 +8,9 @@ from whygap.estimate.design import Design, draw_design
 from whygap.estimate.finite import estimate_difference, estimate_plain, estimate_regression, estimate_stratified
 from whygap.estimate.interval import Moments, add_moments, estimate_from, reach, student_quantile
 from whygap.estimate.noise import error_of_draw
-from whygap.estimate.redraws import Components, estimate_redraws
+from whygap.estimate.redraws import Components, estimate_redraws, jumps
 from whygap.estimate.scores import LARGEST, check_scores, is_usable
+from whygap.estimate.several import holm
 from whygap.estimate.trust import FEWEST, MOST_SKEWED, is_minor, skewness, why_not_reliable, why_not_representative
 
 __all__ = [
@@ -30,8 +31,10 @@ __all__ = [
     "estimate_redraws",
     "estimate_regression",
     "estimate_stratified",
+    "holm",
     "is_minor",
     "is_usable",
+    "jumps",
     "reach",
     "skewness",
     "student_quantile",

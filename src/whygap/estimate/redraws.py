@@ -107,6 +107,33 @@ def estimate_redraws(values: npt.ArrayLike, factors: Sequence[str], *, level: fl
     )
 
 
+def jumps(curves: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the variance with which each curve jumps from look to look, in the second half of it, what drifts left out.
+
+    With d the second differences of a curve of independent values of variance s^2, the mean of d^2 is 6 s^2, and a curve that
+    is straight adds nothing to it.
+
+    Parameters
+    ----------
+    curves : array of shape (r, ...)
+        Looks along the first axis, at least 6.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 6 looks.
+
+    Examples
+    --------
+    >>> round(float(jumps([5.0, 4.0, 3.0, 0.0, 1.0, 0.0, 1.0])), 2)
+    0.67
+    """
+    y = np.asarray(curves, dtype=np.float64)
+    if y.ndim == 0 or y.shape[0] < 6:
+        raise InputError(f"jumps between epochs want at least 6 looks, not {y.shape[0] if y.ndim else 1}")
+    return np.asarray((np.diff(y[y.shape[0] // 2 :], n=2, axis=0) ** 2).mean(axis=0) / 6.0)
+
+
 def mean_squares(y: npt.NDArray[np.float64]) -> dict[Subset, float]:
     """Return the mean square of every effect and interaction of a crossed design with one value in each cell."""
     effects: dict[Subset, npt.NDArray[np.float64]] = {(): y.mean(keepdims=True)}

@@ -43,6 +43,8 @@ class Curves:
         The same of examples that were never trained on.
     n, n_valid, n_fresh : int
         Examples of an epoch, of each validation set, and fresh.
+    seconds : float
+        What the run took once compiled; its share, where several were trained together.
     """
 
     epoch: npt.NDArray[np.int64]
@@ -54,6 +56,7 @@ class Curves:
     n: int
     n_valid: int
     n_fresh: int
+    seconds: float = 0.0
 
     def of(self, score: str = "loss") -> Mapping[str, Array]:
         """Return the curves (r,) of one score by rung: reported, train, fresh and valid, the last of the first validation set.

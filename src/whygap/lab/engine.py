@@ -2,20 +2,24 @@
 
 Measured on two cores (40-8-8-10, batches of 100, Adam): one process with two threads in it 65,000 to 85,000 steps a second, two
 processes of one thread each 140,000. XLA hands the pieces of a step from thread to thread, and at this size that takes longer
-than the pieces. On an accelerator the runs are trained in this process, as many together as are fastest.
+than the pieces. On an accelerator the runs are trained in this process, as many together as are fastest. On Ray a core of the
+cluster takes the place of a process.
 """
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from whygap.errors import InputError, WhygapError
 from whygap.lab.cache import import_jax
 from whygap.lab.curves import Curves
+from whygap.lab.on_ray import call_on_ray
 from whygap.lab.plan import Plan, Seeds
 from whygap.lab.together import choose_together
-from whygap.lab.worker import Trained, pickle_plan, train_together
+from whygap.lab.worker import Trained, leave_interrupts, pickle_plan, train_together
 
 ONE_THREAD = {"NPROC": "1", "PJRT_NPROC": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
 """The environment of a worker. NPROC is how XLA is told the size of its pools; no flag does that."""
@@ -28,6 +32,10 @@ LIVES = 5
 """Times that workers may be killed before that is taken for a fault of what they train."""
 
 
+Where = Literal["local", "ray"]
+"""Processes of this machine, or the cores of a Ray cluster."""
+
+
 class Job(NamedTuple):
     """One run: a plan and its seeds."""
 
@@ -36,7 +44,12 @@ class Job(NamedTuple):
 
 
 def train(
-    plan: Plan, seeds: Iterable[Seeds | int], *, workers: int | None = None, together: int | Literal["auto"] = "auto"
+    plan: Plan,
+    seeds: Iterable[Seeds | int],
+    *,
+    on: Where = "local",
+    workers: int | None = None,
+    together: int | Literal["auto"] = "auto",
 ) -> list[Curves]:
     """Train runs of one plan and return their curves in the order of the seeds.
 
@@ -46,7 +59,7 @@ def train(
         What is trained.
     seeds : iterable of Seeds or int
         One for each run; an integer is all three seeds.
-    workers, together
+    on, workers, together
         As in `train_all`.
 
     Raises
@@ -54,15 +67,19 @@ def train(
     InputError
         As `train_all`.
     MissingPackageError
-        If JAX or optax isn't installed.
+        As `train_all`.
     """
     jobs = [Job(plan, one if isinstance(one, Seeds) else Seeds.all(one)) for one in seeds]
-    found = dict(train_all(jobs, workers=workers, together=together))
+    found = dict(train_all(jobs, on=on, workers=workers, together=together))
     return [found[place] for place in range(len(jobs))]
 
 
 def train_all(
-    jobs: Sequence[Job], *, workers: int | None = None, together: int | Literal["auto"] = "auto"
+    jobs: Sequence[Job],
+    *,
+    on: Where = "local",
+    workers: int | None = None,
+    together: int | Literal["auto"] = "auto",
 ) -> Iterator[tuple[int, Curves]]:
     """Train runs of any plans and yield each run's place among the jobs and its curves, as they are finished.
 
@@ -70,8 +87,13 @@ def train_all(
     ----------
     jobs : sequence of Job
         The runs. Those of equal plans share a compiled program, which is kept on disk.
+    on : "local" or "ray"
+        Whether processes of this machine train, or the cores of a Ray cluster: the one that the caller is connected to, or that
+        RAY_ADDRESS names, or else one of this machine that is started and ended with the call. Curves are the same to the last
+        bit on machines of one kind.
     workers : int, optional
-        Processes; by default as many as there are cores to run on. With 1, or on an accelerator, runs are trained here.
+        Processes, or runs on the cluster at a time; by default as many as there are cores to run on. With 1, or on an
+        accelerator, local runs are trained here.
     together : int or "auto"
         How many runs of a plan one call trains, by `jax.vmap`. "auto" measures which number is fastest where there is enough
         to train for it to pay. Curves of runs trained together differ from those of runs trained alone by rounding.
@@ -79,20 +101,25 @@ def train_all(
     Raises
     ------
     InputError
-        If `workers` or `together` isn't positive.
+        If `workers` or `together` isn't positive, or `on` is another place.
     MissingPackageError
-        If JAX or optax isn't installed.
+        If JAX or optax isn't installed, or Ray where it is asked for.
     WhygapError
-        If worker processes are killed again and again.
+        If worker processes are killed again and again, or the cluster can't be reached.
     """
+    if on not in ("local", "ray"):
+        raise InputError(f"runs can be trained on 'local' or on 'ray', not on {on!r}")
     if (workers is not None and workers < 1) or (together != "auto" and together < 1):
         raise InputError(f"workers and together must be at least 1, not {workers} and {together}")
     jax = import_jax()
-    if jax.default_backend() != "cpu":
-        workers = 1
     groups = _in_groups(jobs, together)
     n_workers = min(workers or _cores(), len(groups))
-    done = _here(groups) if n_workers <= 1 else _in_processes(groups, n_workers)
+    if on == "ray" and groups:
+        done = _on_ray(groups, workers)
+    elif n_workers <= 1 or jax.default_backend() != "cpu":
+        done = _here(groups)
+    else:
+        done = _in_processes(groups, n_workers)
     for group, trained in done:
         yield from zip(group.places, trained.curves, strict=True)
 
@@ -155,12 +182,28 @@ def _in_pool(groups: Sequence[_Group], workers: int) -> Iterator[tuple[_Group, T
 
     import loky
 
+    # a worker that has compiled many programs is larger than it was, and is replaced: they are read from disk again
+    warnings.filterwarnings("ignore", message="A worker was restarted while some jobs were given", category=UserWarning)
     # loky's workers don't run the caller's script anew, as those of multiprocessing do; they stay for the next call
-    pool = loky.get_reusable_executor(max_workers=workers, timeout=IDLE, env=ONE_THREAD, reuse="auto")
+    pool = loky.get_reusable_executor(
+        max_workers=workers, timeout=IDLE, env=ONE_THREAD, initializer=leave_interrupts, reuse="auto"
+    )
     futures = {pool.submit(train_together, group.pickled, group.seeds): group for group in groups}
     try:
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except KeyboardInterrupt:  # end the workers with what they have in hand: a person waits for the prompt
+        pool.shutdown(wait=True, kill_workers=True)
+        raise
     finally:
         for future in futures:  # whoever stops reading wants no more of them trained
             future.cancel()
+
+
+def _on_ray(groups: Sequence[_Group], workers: int | None) -> Iterator[tuple[_Group, Trained]]:
+    calls = [(group.pickled, group.seeds) for group in groups]
+    environment = ONE_THREAD | {name: os.environ[name] for name in ("WHYGAP_CACHE",) if name in os.environ}
+    for place, trained in call_on_ray(
+        train_together, calls, cores=_cores(), workers=workers, environment=environment, lives=LIVES
+    ):
+        yield groups[place], trained

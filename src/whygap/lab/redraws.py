@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whygap.errors import InputError
-from whygap.estimate import Components, Moments, estimate_from, estimate_redraws
+from whygap.estimate import Components, Moments, estimate_from, estimate_redraws, jumps
 from whygap.lab.engine import Job, train_all
 from whygap.lab.plan import Plan, Seeds
 from whygap.process import Fresh, Once
@@ -53,18 +53,14 @@ class Redraws:
     def between_epochs(self, *, level: float = 0.95) -> Estimate:
         """Return the variance with which the gap jumps from look to look, in the second half of the run, what drifts left out.
 
-        With d the second differences of a curve of independent values of variance s^2, the mean of d^2 is 6 s^2, and a curve
-        that is straight adds nothing to it. The interval is Student's over training sets.
+        As `whygap.estimate.jumps`. The interval is Student's over training sets.
 
         Raises
         ------
         InputError
             If there are fewer than 6 looks.
         """
-        if self.epoch.size < 6:
-            raise InputError(f"jumps between epochs want at least 6 looks, not {self.epoch.size}")
-        late = self.gap[self.epoch.size // 2 :]
-        each = (np.diff(late, n=2, axis=0) ** 2).mean(axis=(0, 2, 3)) / 6.0  # by training set
+        each = jumps(self.gap).mean(axis=(1, 2))  # by training set
         t = each.size
         return estimate_from(float(each.mean()), Moments(float(each.var(ddof=1)) / t, t - 1.0), level=level, n=t)
 

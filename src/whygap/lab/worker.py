@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import signal
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -29,6 +30,11 @@ class Trained(NamedTuple):
     seconds: float
 
 
+def leave_interrupts() -> None:
+    """Ignore Ctrl-C, which a terminal sends to every process of a command: the one that waits for the workers ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def train_together(pickled: bytes, seeds: Sequence[Seeds]) -> Trained:
     """Train runs of one pickled plan in one call of one program; their number is part of the program's shape."""
     plan = plan_of(pickled)
@@ -37,7 +43,8 @@ def train_together(pickled: bytes, seeds: Sequence[Seeds]) -> Trained:
     began = time.perf_counter()
     found = import_jax().device_get(program(*arguments))
     seconds = time.perf_counter() - began
-    return Trained([_curves(plan, {name: scores[run] for name, scores in found.items()}) for run in range(len(seeds))], seconds)
+    of_each = [{name: scores[run] for name, scores in found.items()} for run in range(len(seeds))]
+    return Trained([_curves(plan, one, seconds / len(seeds)) for one in of_each], seconds)
 
 
 def pickle_plan(plan: Plan) -> bytes:
@@ -105,7 +112,7 @@ def _stacked(parts: Sequence[Examples]) -> Examples:
     return np.stack([x for x, _ in parts]), np.stack([y for _, y in parts])
 
 
-def _curves(plan: Plan, found: dict[str, Any]) -> Curves:
+def _curves(plan: Plan, found: dict[str, Any], seconds: float) -> Curves:
     return Curves(
         epoch=np.arange(1, plan.looks + 1) * plan.every,
         scores=plan.criterion.scores,
@@ -116,4 +123,5 @@ def _curves(plan: Plan, found: dict[str, Any]) -> Curves:
         n=plan.n,
         n_valid=plan.n_valid,
         n_fresh=plan.n_fresh,
+        seconds=seconds,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from whygap.records import Cause, Estimate, Overfitting, RungName, Score
+from whygap.trials import AnswerState, Question
 
 
 class Label(NamedTuple):
@@ -137,6 +138,21 @@ HOW_WORDS = {
     "inferred": "concluded from the logged curves",
     "bounded": "only limits are known",
     "not_measured": "not measured",
+}
+
+QUESTIONS: dict[Question, str] = {
+    "edge": "Where does overfitting start?",
+    "worlds": "When does reuse hurt?",
+    "epochs": "When does validation turn?",
+    "capacity": "What is learnt by heart?",
+    "redraws": "How much is the luck of the draw?",
+}
+
+STATES: dict[AnswerState, str] = {
+    "holds": "holds",
+    "holds_when": "holds only in part",
+    "does_not_hold": "does not hold",
+    "cannot_tell": "can't be told",
 }
 
 Side = Literal["better", "worse", "level"]

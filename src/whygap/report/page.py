@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -18,6 +17,7 @@ from whygap.report.labels import CAUSE_LABELS, HOW_WORDS, UNATTRIBUTED, Label, d
 from whygap.report.looks import LookTable, look_table, why_two_intervals
 from whygap.report.page_tables import EpochTable, LadderTable, epoch_table, ladder_table
 from whygap.report.pictures import as_svg, curves, overfitting_over_epochs, terms_over_epochs, waterfall
+from whygap.report.rendering import Chart
 from whygap.report.steps import shown_of
 from whygap.report.stretches import stretch_rows
 
@@ -78,7 +78,7 @@ def page_of(run: Run, verdict: Verdict, *, title: str | None = None) -> str:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class Picture:
     """A picture whose title is set as text, which wraps on a narrow screen and can be searched."""
 
     title: str
@@ -86,7 +86,7 @@ class _Picture:
     svg: Markup
 
     @classmethod
-    def of(cls, chart: alt.LayerChart) -> _Picture:
+    def of(cls, chart: Chart) -> Picture:
         title = chart.to_dict(validate=False)["title"]
         lines = title.get("subtitle", ())
         # Safe without escaping: Vega escapes every text that it draws, and `as_svg` the label.
@@ -99,7 +99,7 @@ class _Step:
     """One epoch, step by step: its picture and the same as a table."""
 
     epoch: int
-    picture: _Picture
+    picture: Picture
     table: LadderTable
 
 
@@ -108,9 +108,9 @@ class _Section:
     """What the page shows of one score."""
 
     score: Score
-    curves: _Picture | None
+    curves: Picture | None
     steps: list[_Step]
-    terms: _Picture | None
+    terms: Picture | None
     table: EpochTable | None
 
 
@@ -118,14 +118,14 @@ class _Section:
 class _Looks:
     """Whether it overfits, epoch by epoch: the picture, the same as a table, and why there are two intervals."""
 
-    picture: _Picture
+    picture: Picture
     table: LookTable
     why: str
 
 
 def _looks(verdict: Verdict) -> _Looks:
     return _Looks(
-        _Picture.of(overfitting_over_epochs(verdict)),
+        Picture.of(overfitting_over_epochs(verdict)),
         look_table(verdict, minus=TRUE_MINUS, between=" to "),
         why_two_intervals(verdict.overfitting.looks),
     )
@@ -137,15 +137,15 @@ def _section(run: Run, score: Score) -> _Section:
     drawable = any(x is not None for gap in gaps for x in (gap.train_reported, gap.valid_reported) if x is not None)
     return _Section(
         score=score,
-        curves=_Picture.of(curves(run, score.name)) if drawable else None,
+        curves=Picture.of(curves(run, score.name)) if drawable else None,
         steps=[_step(gap) for gap in _first_middle_last(whole)],
-        terms=_Picture.of(terms_over_epochs(run, score.name)) if whole else None,
+        terms=Picture.of(terms_over_epochs(run, score.name)) if whole else None,
         table=epoch_table(gaps) if gaps else None,
     )
 
 
 def _step(gap: EpochGap) -> _Step:
-    return _Step(gap.epoch, _Picture.of(waterfall(gap)), ladder_table(gap, Figures.of_gaps([gap], minus=TRUE_MINUS)))
+    return _Step(gap.epoch, Picture.of(waterfall(gap)), ladder_table(gap, Figures.of_gaps([gap], minus=TRUE_MINUS)))
 
 
 def _first_middle_last(gaps: list[EpochGap]) -> list[EpochGap]:

@@ -13,8 +13,10 @@ from whygap.errors import InputError
 from whygap.report.atomic import write_atomically
 from whygap.report.theme import config
 
+Chart = alt.LayerChart | alt.VConcatChart
 
-def as_svg(chart: alt.LayerChart, *, titled: bool = True) -> str:
+
+def as_svg(chart: Chart, *, titled: bool = True) -> str:
     """Turn a picture into an SVG element that can stand inside a page.
 
     Text and lines take the page's text colour and the ground is transparent, so that it suits light and dark pages. To
@@ -41,7 +43,7 @@ def as_svg(chart: alt.LayerChart, *, titled: bool = True) -> str:
     return svg.replace("<svg ", f'<svg role="img" aria-label={label} ', 1)
 
 
-def as_png(chart: alt.LayerChart, path: str | os.PathLike[str], scale: float = 2) -> Path:
+def as_png(chart: Chart, path: str | os.PathLike[str], scale: float = 2) -> Path:
     """Write a picture to a PNG file, on white.
 
     Parameters

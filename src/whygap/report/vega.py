@@ -73,3 +73,12 @@ def as_chart(layers: Sequence[Layer], *, size: tuple[float, float], title: dict[
     width, height = size
     looks: dict[str, Any] = {"title": title, "description": description, "config": on_white()}
     return alt.LayerChart(layer=list(layers), width=width, height=height, **looks)
+
+
+def as_charts(
+    parts: Sequence[tuple[Sequence[Layer], tuple[float, float]]], *, title: dict[str, Any], description: str
+) -> alt.VConcatChart:
+    """Put pictures below one another, each its layers and the size of its plot, under one title; otherwise as `as_chart`."""
+    looks: dict[str, Any] = {"title": title, "description": description, "config": on_white()}
+    charts = [alt.LayerChart(layer=list(layers), width=width, height=height) for layers, (width, height) in parts]
+    return alt.VConcatChart(vconcat=charts, spacing=18, **looks)
