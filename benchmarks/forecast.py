@@ -36,16 +36,15 @@ from whygap.estimate.forecast import (
     PROBABILITIES,
     Calibration,
     Signs,
-    bounded_signs,
     forecast_turn,
     signs_of_turn,
 )
 
+PER_FAMILY, SEEDS = 14, 8
+"""Settings drawn for a family, and runs of each. Seeds tell less than settings do: what a curve can show is in its setting."""
+
 CUTS = 5
 """Random cuts of each run."""
-
-SHRINK = 20.0
-"""Of the regression: as many cuts' worth of "the signs tell nothing"."""
 
 NEVER = float("inf")
 FEWEST = 5
@@ -112,7 +111,7 @@ def cuts_of(curves: Sequence[tuple[Curve, float | None]], shares: Callable[[np.r
         rng = np.random.default_rng([9, k])
         for share in shares(rng):
             whole = turn if turn is not None else curve.valid.size * float(np.exp(rng.uniform(np.log(0.1), 0.0)))
-            found.append(Cut(curve, max(FEWEST, round(share * whole)), turn))
+            found.append(Cut(curve, min(curve.valid.size, max(FEWEST, round(share * whole))), turn))
     return found
 
 
@@ -124,6 +123,16 @@ def random_shares(rng: np.random.Generator) -> Array:
 def wide_shares(rng: np.random.Generator) -> Array:
     """Return shares from a twentieth to nineteen twentieths, each as likely."""
     return rng.uniform(0.05, 0.95, CUTS)
+
+
+def first_half(rng: np.random.Generator) -> Array:
+    """Return shares from a fifth to a half, each as likely."""
+    return rng.uniform(0.2, 0.5, CUTS)
+
+
+def beyond(rng: np.random.Generator) -> Array:
+    """Return shares from 1.3, the least that a run goes on after its turn, to 1.5."""
+    return rng.uniform(1.3, 1.5, CUTS)
 
 
 def half(_: np.random.Generator) -> Array:
@@ -202,42 +211,33 @@ def signs_of(cut: Cut) -> Signs | None:
 
 
 def fitted(cuts: Sequence[Cut]) -> Calibration:
-    """Return the constants that these cuts give: a shrunk regression, and the errors it leaves for runs that it hasn't seen."""
-    rows, wanted, groups = [], [], []
+    """Return the constants that these cuts give: a straight line, and the errors it leaves for families it hasn't seen."""
+    pace, wanted, groups = [], [], []
     for cut in cuts:
         signs = signs_of(cut)
         if cut.turn is not None and signs is not None and by_whygap(cut).state == "turn":
-            rows.append(bounded_signs(signs))
+            pace.append(signs.pace)
             wanted.append(np.log(cut.turn / cut.seen))
             groups.append(cut.curve.family)
-    x, y, family = np.array(rows), np.array(wanted), np.array(groups)
-    left = np.concatenate([y[family == f] - _predicted(*_regress(x[family != f], y[family != f]), x[family == f])
-                           for f in np.unique(family)])  # fmt: skip
-    start, weights = _regress(x, y)
-    return Calibration(start, tuple(weights), tuple(np.quantile(left, PROBABILITIES)))  # type: ignore[arg-type]  # of fixed lengths
+    x, y, family = np.array(pace), np.array(wanted), np.array(groups)
+    left = []
+    for f in np.unique(family):
+        line = np.polyfit(x[family != f], y[family != f], 1)
+        left.append(y[family == f] - np.polyval(line, x[family == f]))
+    slope, start = np.polyfit(x, y, 1)
+    return Calibration(float(start), float(slope), tuple(np.quantile(np.concatenate(left), PROBABILITIES).tolist()))
 
 
-def _regress(x: Array, y: Array) -> tuple[float, Array]:
-    middle, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
-    z = (x - middle) / spread
-    slope = np.linalg.solve(z.T @ z + SHRINK * np.eye(x.shape[1]), z.T @ (y - y.mean())) / spread
-    return float(y.mean() - middle @ slope), slope
-
-
-def _predicted(start: float, slope: Array, x: Array) -> Array:
-    return start + x @ slope
-
-
-def generate(per_family: int, seeds: int, seed: int, workers: int | None) -> list[Curve]:
-    """Train runs of every family, four times as many on a set as on fresh examples."""
-    settings = draw_settings("reused", per_family, seed) + draw_settings("fresh", max(1, per_family // 4), seed)
-    curves, began = [], time.perf_counter()
-    for found in train_cases(settings, seeds, workers=workers):
-        curves += found
-        done = f"{len(curves)}/{len(settings) * seeds} runs, {time.perf_counter() - began:.0f} s"
+def generate(per_family: int, seed: int, workers: int | None) -> list[Curve]:
+    """Train runs of every family, twice as many on a set as on fresh examples, each setting with `SEEDS` seeds."""
+    settings = draw_settings("reused", per_family, seed) + draw_settings("fresh", -(-per_family // 2), seed)
+    curves, began = dict[int, Curve](), time.perf_counter()
+    for place, curve in train_cases(settings, SEEDS, seed=seed, workers=workers):
+        curves[place] = curve
+        done = f"{len(curves)}/{len(settings) * SEEDS} runs, {time.perf_counter() - began:.0f} s"
         print(f"\r{done} ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return curves
+    return [curves[place] for place in sorted(curves)]
 
 
 def save(file: Path, curves: Sequence[Curve]) -> None:
@@ -285,6 +285,26 @@ def told(name: str, s: dict[str, Any]) -> None:
         print(f"{name:34}{s['cuts']:6d}{s['forecast']:10.2f}{shown}")
 
 
+def said_of(name: str, said: Sequence[Judged]) -> dict[str, float]:
+    """Print and return the share of each state."""
+    shares = {k: n / len(said) for k, n in sorted(Counter(s.state for s in said).items())}
+    print(f"{name:34}{len(said):6d}  {', '.join(f'{k} {n:.3f}' for k, n in shares.items())}")
+    return shares
+
+
+def over_settings(cuts: Sequence[Cut], is_so: Sequence[bool]) -> tuple[float, float, float]:
+    """Return a share of the cuts, and its 95 % interval over redrawn settings: runs of one setting are much alike."""
+    count = dict[tuple[str, str], Array]()
+    for cut, so in zip(cuts, is_so, strict=True):
+        key = (cut.curve.family, cut.curve.setting)
+        count[key] = count.get(key, np.zeros(2)) + np.array([so, 1.0])
+    of_setting = np.array(list(count.values()))
+    drawn = np.random.default_rng(0).integers(len(count), size=(2000, len(count)))
+    so, every = of_setting[drawn].sum(axis=1).T
+    low, high = np.quantile(so / every, [0.025, 0.975])
+    return float(of_setting[:, 0].sum() / of_setting[:, 1].sum()), float(low), float(high)
+
+
 HEAD = f"{'':34}{'cuts':>6}{'forecast':>10}{'error':>8}{'(all)':>8}{'<= 25 %':>10}{'covered':>9}{'width':>8}"
 
 
@@ -300,8 +320,7 @@ def main() -> None:
     if arguments.runs and arguments.runs.exists():
         curves = load(arguments.runs)
     else:
-        per_family, seeds = (1, 6) if arguments.quick else (4, 20)
-        curves = generate(per_family, seeds, 1 if arguments.fit else 2, arguments.workers)
+        curves = generate(1 if arguments.quick else PER_FAMILY, 3 if arguments.fit else 4, arguments.workers)
         if arguments.runs:
             save(arguments.runs, curves)
 
@@ -323,8 +342,8 @@ def main() -> None:
 
     if arguments.fit:
         found = fitted(random)
-        print(f"Fitted to {len(random)} cuts: start {found.start:.3g}")
-        print(f"weights {np.round(found.weights, 4).tolist()}\nerrors {np.round(found.errors, 3).tolist()}")
+        print(f"Fitted to {len(random)} cuts: start {found.start:.3g}, slope {found.slope:.3g}")
+        print(f"errors {np.round(found.errors, 3).tolist()}")
         growths = [s.growth for c in cuts_of(fresh, random_shares) if (s := signs_of(c)) is not None]
         print(f"Growth on fresh examples: 90, 95, 97 % below {np.quantile(growths, [0.9, 0.95, 0.97]).round(2)}; now {GROWS}")
         return
@@ -337,6 +356,11 @@ def main() -> None:
             results[f"{title}: {name}"] = s = summary(some, [method(c) for c in some])
             told(name, s)
     said = [by_whygap(c) for c in random]
+    pairs = [
+        (c, c.turn is not None and s.low <= c.turn <= s.high) for c, s in zip(random, said, strict=True) if s.state == "turn"
+    ]
+    results["covered"] = share, low, high = over_settings(*zip(*pairs, strict=True))
+    print(f"intervals that hold the turn, random cuts: {share:.3f} [{low:.3f}, {high:.3f}] over redrawn settings")
     print(f"\nwhygap by kind of run, random cuts\n{HEAD}")
     families = sorted({c.curve.family for c in random})
     kinds: dict[str, Callable[[Cut], bool]] = {
@@ -349,9 +373,14 @@ def main() -> None:
         pairs = [(c, s) for c, s in zip(random, said, strict=True) if belongs(c)]
         results[name] = s = summary([c for c, _ in pairs], [s for _, s in pairs])
         told(name, s)
-    wide = cuts_of(turning, wide_shares)
-    results["5-95 %"] = s = summary(wide, [by_whygap(c) for c in wide])
-    told("cuts at 5-95 %", s)
+    for name, shares in (("cuts at 20-50 %", first_half), ("cuts at 5-95 %", wide_shares)):
+        cuts = cuts_of(turning, shares)
+        results[name] = s = summary(cuts, [by_whygap(c) for c in cuts])
+        told(name, s)
+    print("\nWhat is said of runs that turn")
+    for name, shares in (("before, random cuts", random_shares), ("after, at 1.3 to 1.5 times the turn", beyond)):
+        cuts = cuts_of(turning, shares)
+        results[name] = said_of(name, [by_whygap(c) for c in cuts])
 
     print(f"\nConstants fitted to one kind, held against another, random cuts\n{HEAD}")
     halves = cuts_of(turning, half)
@@ -372,9 +401,12 @@ def main() -> None:
     print('\nOn fresh examples, random cuts: what is said, and in which share "no turn expected" is right')
     cuts = cuts_of(fresh, random_shares)
     for name, ends in (("whygap", False), ("whygap, ends of epochs", True)):
-        count = Counter(by_whygap(c, ends=ends).state for c in cuts)
-        results[f"fresh: {name}"] = shares_of = {k: n / max(1, len(cuts)) for k, n in count.items()}
-        print(f"{name:34}{len(cuts):6d}  {', '.join(f'{k} {n:.3f}' for k, n in sorted(shares_of.items()))}")
+        results[f"fresh: {name}"] = said_of(name, [by_whygap(c, ends=ends) for c in cuts])
+    said = [by_whygap(c) for c in cuts]
+    results["fresh"] = share, low, high = over_settings(cuts, [s.state == "no_turn" for s in said])
+    print(f'"no turn expected": {share:.3f} [{low:.3f}, {high:.3f}] over redrawn settings')
+    for family in families:
+        results[f"fresh: {family}"] = said_of(family, [s for c, s in zip(cuts, said, strict=True) if c.curve.family == family])
     turning, healthy = labelled_logs()
     if turning:
         print(f"\n{len(turning)} logs of others that are labelled as overfitting and turn clearly, random cuts\n{HEAD}")
@@ -383,9 +415,11 @@ def main() -> None:
             results[f"labelled logs: {name}"] = s = summary(cuts, [METHODS[name](c) for c in cuts])
             told(name, s)
         rng = np.random.default_rng(0)
-        count = Counter(by_whygap(Cut(c, int(rng.uniform(0.05, 1.0) * c.valid.size), None)).state for c in healthy)
-        results["healthy logs"] = shares_of = {k: n / len(healthy) for k, n in count.items()}
-        print(f"{len(healthy)} labelled as not: {', '.join(f'{k} {n:.3f}' for k, n in sorted(shares_of.items()))}")
+        said = [by_whygap(Cut(c, int(rng.uniform(0.05, 1.0) * c.valid.size), None)) for c in healthy]
+        results["healthy logs"] = said_of("those labelled as not", said)
+        wrong = [s.state == "turn" and s.high < c.valid.size for s, c in zip(said, healthy, strict=True)]
+        results["healthy logs, refuted"] = float(np.mean(wrong))
+        print(f"of these, {np.mean(wrong):.3f} are told a turn whose interval ends within the log")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
 

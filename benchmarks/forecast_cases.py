@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import optax
 
-from whygap.lab import Job, Model, Plan, Seeds, cnn, mlp, train_all
+from whygap.lab import Curves, Job, Model, Plan, Seeds, cnn, mlp, train_all
 from whygap.process import (
     MNIST1D,
     AddingProblem,
@@ -163,22 +163,27 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def train_cases(settings: Sequence[Setting], seeds: int, *, workers: int | None = None) -> Iterator[list[Curve]]:
-    """Train every setting with several seeds and yield the curves of each run."""
-    jobs = [Job(s.plan, Seeds.all(1000 * k + seed)) for k, s in enumerate(settings) for seed in range(seeds)]
+def train_cases(
+    settings: Sequence[Setting], seeds: int, *, seed: int = 0, workers: int | None = None
+) -> Iterator[tuple[int, Curve]]:
+    """Train every setting with several seeds, of their own for each `seed`; yield the place and the curve of each run."""
+    first = 1_000_000 * seed
+    jobs = [Job(s.plan, Seeds.all(first + 1000 * k + run)) for k, s in enumerate(settings) for run in range(seeds)]
     for place, found in train_all(jobs, workers=workers, together=seeds):
-        s = settings[place // seeds]
-        yield [
-            Curve(
-                family=s.family,
-                setting=s.text,
-                regime=s.regime,
-                optimiser=s.optimiser,
-                reported=found.reported[:, 0].astype(float),
-                end=found.train[:, 0].astype(float),
-                valid=found.valid[:, 0, 0, 0].astype(float),
-            )
-        ]
+        yield place, curve_of(settings[place // seeds], found)
+
+
+def curve_of(setting: Setting, found: Curves) -> Curve:
+    """Return the loss of a run."""
+    return Curve(
+        family=setting.family,
+        setting=setting.text,
+        regime=setting.regime,
+        optimiser=setting.optimiser,
+        reported=found.reported[:, 0].astype(float),
+        end=found.train[:, 0].astype(float),
+        valid=found.valid[:, 0, 0, 0].astype(float),
+    )
 
 
 def draw_settings(kind: str, per_family: int, seed: int = 0) -> list[Setting]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whygap.records import CAUSES, EpochGap, Estimate, Run, Rung, Score, Term
+from whygap.records import CAUSES, EpochGap, Estimate, Forecast, Overfitting, Run, Rung, Score, Term, Verdict
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -81,3 +81,21 @@ def test_records_are_frozen_and_refuse_what_they_do_not_know():
         msgspec.json.decode(b'{"value": 1, "low": 1, "high": 1, "colour": 3}', type=Estimate)
     assert len(CAUSES) == len(set(CAUSES)) == 18
     assert not math.isnan(an_epoch(1).gap.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "overfits", "is_told"),
+    [
+        ("turn", "no", True), ("turn", "yes", True), ("no_turn", "no", True), ("no_turn", "cannot_tell", True),
+        ("no_turn", "yes", False), ("turned", "no", False), ("cannot_tell", "no", False), (None, "no", False),
+    ],
+)  # fmt: skip
+def test_a_forecast_is_told_where_there_is_one_that_fits_the_answer(state, overfits, is_told):
+    verdict = Verdict(
+        score=Score(),
+        headline="Equal.",
+        overfitting=Overfitting(state=overfits, since_epoch=None, evidence="Seen."),
+        forecast=None if state is None else Forecast(state=state, evidence="It may be."),
+    )
+    assert verdict.outlook == ("It may be." if is_told else "")
+    assert str(verdict) == ("Equal.\nSeen.\nIt may be." if is_told else "Equal.\nSeen.")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from whygap.estimate import Moments, estimate_from
 from whygap.ladder import LADDER, build_epoch_gap
 from whygap.observation import Observation, Sample, Valid, Visits
-from whygap.records import EpochGap, Estimate, NotMeasured, Problem, Run, Score
+from whygap.records import EpochGap, Estimate, NotMeasured, Problem, Run, Rung, Score
 from whygap.records import Term as TermRecord
 from whygap.verdict import judge
 from whygap.verdict.judge import explains_most
@@ -126,6 +126,30 @@ def test_overfitting_that_has_gone_is_not_held_against_a_run():
 
 
 # ---------------------------------------------------------------------- overfitting
+
+
+@pytest.mark.parametrize(("grows", "state"), [(1 / 60, "turn"), (0.0, "no_turn")])
+def test_the_turn_of_validation_is_forecast(grows, state):
+    run = a_run([an_epoch(e, 4.0 - np.log(e), {"generalisation": (0.05 + grows * e, 0.001)}) for e in range(1, 31)])
+    verdict = judge(run)
+    assert verdict.forecast.state == state
+    assert verdict.forecast.evidence in str(verdict)
+    if state == "turn":
+        assert verdict.forecast.low < 60 < verdict.forecast.high
+
+
+def test_a_forecast_uses_the_training_score_at_the_end_of_epochs_where_all_epochs_have_it():
+    def run(has_rung):
+        rungs = (Rung(name="end_weights", estimate=estimate_from(1.0, Moments(0.0))),)
+        return a_run(
+            [
+                an_epoch(e, 4.0 - np.log(e), {"generalisation": 0.05 + e / 60}, rungs=rungs if has_rung(e) else ())
+                for e in range(1, 31)
+            ]
+        )
+
+    bare, partly, wholly = (judge(run(has)).forecast for has in (lambda e: False, lambda e: e > 1, lambda e: True))
+    assert bare == partly != wholly
 
 
 def test_since_is_the_epoch_in_which_it_was_planted():

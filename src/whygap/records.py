@@ -315,7 +315,7 @@ class Verdict(Record, frozen=True):
     """The answer to "why do the two scores differ", for one score of one run.
 
     `stretches` take a run that is known from its log alone in ranges of epochs, and `to_know` are the lines of code that would
-    tell what the log can't.
+    tell what the log can't. `forecast` says when validation will turn if training goes on as it did.
     """
 
     score: Score
@@ -327,9 +327,19 @@ class Verdict(Record, frozen=True):
     remarks: tuple[str, ...] = ()
     stretches: tuple[Stretch, ...] = ()
     to_know: str = ""
+    forecast: Forecast | None = None
+
+    @property
+    def outlook(self) -> str:
+        """The forecast in words; empty where validation has turned, where it can't be told, and "no turn" of what overfits."""
+        if self.forecast is None or self.forecast.state not in ("turn", "no_turn"):
+            return ""
+        is_doubtful = self.forecast.state == "no_turn" and self.overfitting.state == "yes"
+        return "" if is_doubtful else self.forecast.evidence
 
     def __str__(self) -> str:
         lines = [self.headline, self.overfitting.evidence]
+        lines.append(self.outlook)
         lines += [f"- {c.sentence} {c.advice}".rstrip() for c in self.causes]
         lines += [f"- {m.cause}: cannot be told: {m.why}" for m in self.cannot_tell]
         lines += [f"! {w}" for w in self.warnings]

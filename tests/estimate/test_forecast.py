@@ -15,12 +15,14 @@ from whygap.estimate.forecast import (
     CALIBRATED,
     FEWEST_EPOCHS,
     GROWS,
-    LIMITS,
+    PACES,
     PROBABILITIES,
+    WINDOW,
     Calibration,
     forecast_turn,
     signs_of_turn,
 )
+from whygap.estimate.turning import overfitting_from_curves
 from whygap.records import Forecast
 
 
@@ -63,10 +65,46 @@ def test_reported_scores_give_nearly_the_same():
 def test_signs_of_planted_curves():
     e, t, v = planted(100, 50)
     signs, learnt = signs_of_turn(t, v, e, age=0.0), t[0] - t[-1]
-    assert signs.rate == pytest.approx(np.log(1.0 / t[-1]), abs=1e-6)  # t' = -1 in log-epoch
-    assert signs.bend == pytest.approx(0.0, abs=1e-9)
-    assert 0.5 < signs.falls * learnt < 0.8  # 1 - e / 100 over the window: 0.5 at its end, more before
+    assert 0.25 < np.exp(signs.pace) * v[-1] < 0.5  # g' = e / 100 in log-epoch over the window: 0.5 at its end, less before
+    assert signs.growth * signs.growth_error * learnt == pytest.approx(np.exp(signs.pace) * v[-1])
     assert signs.growth > GROWS
+
+
+def test_growth_is_that_of_a_straight_line_by_weighted_least_squares():
+    rng = np.random.default_rng(0)
+    e, t, v = planted(100, 50)
+    v = v + 0.01 * rng.normal(size=v.size)
+    signs = signs_of_turn(t, v, e, age=0.0)
+    x = np.log(e / e[-1])
+    weight = np.clip(1.0 - (-x / WINDOW) ** 3, 0.0, None) ** 1.5  # the root of the weight of a square
+    slope, _ = np.polyfit(x, v - t, 1, w=weight)
+    assert np.exp(signs.pace) * v[-1] == pytest.approx(slope)
+
+
+@pytest.mark.parametrize("k", [15, 100])
+def test_standard_errors_are_those_of_white_noise(k):
+    rng = np.random.default_rng(k)
+    e = np.arange(1.0, k + 1.0)
+    t = 4.0 - np.log(e)
+    growth = [signs_of_turn(t, t + 0.1 * rng.normal(size=k), e, age=0.0).growth for _ in range(500)]
+    assert np.std(growth) == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_gap_that_shrinks_has_the_lowest_pace():
+    e = np.arange(1.0, 31.0)
+    signs = signs_of_turn(4.0 - np.log(e), 5.0 - 1.1 * np.log(e), e, age=0.0)
+    assert signs.growth < 0.0
+    assert signs.pace == PACES[0]
+
+
+def test_a_training_score_of_mid_epoch_is_held_against_validation_there():
+    mid, e = np.arange(0.5, 30.0), np.arange(1.0, 31.0)
+    falls = lambda at: 4.0 - 0.1 * at  # noqa: E731  # a straight line, so that validation between two epochs is known
+    moved = signs_of_turn(falls(mid), falls(e), e, age=0.5)
+    assert moved.growth == pytest.approx(0.0, abs=1e-6)
+    assert signs_of_turn(falls(mid), falls(e), e, age=0.0).growth == pytest.approx(0.0, abs=1e-6)  # a constant offset
+    bent = lambda at: 4.0 * at**-0.5  # noqa: E731
+    assert abs(signs_of_turn(bent(mid), bent(e), e, age=0.5).growth) < abs(signs_of_turn(bent(mid), bent(e), e, age=0.0).growth)
 
 
 def test_a_nearer_turn_is_forecast_nearer():
@@ -79,6 +117,16 @@ def test_a_turn_that_has_been_is_told_and_not_foretold():
     _, t, v = planted(20, 60)
     f = forecast_turn(t, v, age=0.0)
     assert (f.state, f.low, f.high) == ("turned", None, None)
+    assert f.epoch == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize("share", [1.5, 2.0])
+def test_a_turn_too_small_to_be_overfitting_is_not_foretold_again(share):
+    _, t, v = planted(20, int(20 * share))
+    t, v = 10.0 + t, 10.0 + v  # training improves by a few per cent of its score only
+    assert overfitting_from_curves(t, v).state != "yes"
+    f = forecast_turn(t, v, age=0.0)
+    assert (f.state, f.low) == ("turned", None)
     assert f.epoch == pytest.approx(20, abs=2)
 
 
@@ -105,6 +153,14 @@ def test_too_few_epochs():
     f = forecast_turn([1.0, 0.9, 0.8], [1.0, 0.9, np.nan])
     assert (f.state, f.epoch) == ("cannot_tell", None)
     assert "2 epochs" in f.evidence
+
+
+@pytest.mark.parametrize(("age", "fewest"), [(0.0, 5), (0.5, 5), (1.0, 5), (2.5, 7)])
+def test_as_many_epochs_as_their_average_needs(age, fewest):
+    e = np.arange(1.0, 10.0)
+    states = [forecast_turn(1 / e[:k], 1 / e[:k] + 0.1, age=age) for k in (fewest - 1, fewest)]
+    assert [s.state for s in states] == ["cannot_tell", "no_turn"]
+    assert f"takes {fewest}" in states[0].evidence
 
 
 def test_nothing_learnt():
@@ -144,14 +200,14 @@ def test_higher_levels_are_wider():
 
 def test_another_calibration():
     _, t, v = planted(60, 30)
-    f = forecast_turn(t, v, level=0.9, calibration=Calibration(np.log(2.0), (0.0,) * 4, tuple(np.linspace(-0.4, 0.4, 9))))
+    f = forecast_turn(t, v, level=0.9, calibration=Calibration(np.log(2.0), 0.0, tuple(np.linspace(-0.4, 0.4, 9))))
     assert (f.epoch, f.low, f.high) == pytest.approx((60.0, 60 * np.exp(-0.3), 60 * np.exp(0.3)))
 
 
 def test_calibration_is_whole():
     assert len(CALIBRATED.errors) == len(PROBABILITIES)
     assert list(CALIBRATED.errors) == sorted(CALIBRATED.errors)
-    assert len(CALIBRATED.weights) == len(LIMITS)
+    assert CALIBRATED.slope < 0.0  # the faster the gap grows, the nearer is the turn
 
 
 def test_epochs_that_do_not_follow_on_one_another():
@@ -184,9 +240,11 @@ ANY = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.floats(-2.0, 
 
 
 @settings(max_examples=300, deadline=None)
-@given(curves=st.integers(0, 30).flatmap(lambda n: arrays(float, (2, n), elements=ANY)), higher=st.booleans())
-def test_whatever_a_log_holds(curves, higher):
-    f = forecast_turn(*curves, higher_is_better=higher)
+@given(
+    curves=st.integers(0, 30).flatmap(lambda n: arrays(float, (2, n), elements=ANY)), higher=st.booleans(), age=st.floats(0, 5)
+)
+def test_whatever_a_log_holds(curves, higher, age):
+    f = forecast_turn(*curves, higher_is_better=higher, age=age)
     assert msgspec.json.decode(msgspec.json.encode(f), type=Forecast) == f
     assert f.evidence.endswith(".")
     if f.state == "turn":

@@ -76,6 +76,25 @@ def test_signs_flip_within_a_run():
     assert "It overfits since epoch" in verdict.headline
 
 
+def test_the_turn_of_validation_is_forecast():
+    epoch = np.arange(1.0, 31.0)
+    train = 4.0 - np.log(epoch)
+    turns = explain(logged(train, train + epoch / 60)).verdict  # at epoch 60
+    assert turns.forecast.state == "turn"
+    assert turns.forecast.low < 60 < turns.forecast.high
+    assert turns.forecast.evidence in str(turns)
+    stays = explain(logged(train, train + 0.1)).verdict
+    assert stays.forecast.state == "no_turn"
+    assert "No turn of validation is expected" in str(stays)
+
+
+def test_a_forecast_knows_what_lags():
+    epoch = np.arange(1.0, 31.0)
+    train = 4.0 - np.log(epoch)
+    told = [explain(logged(train, train + epoch / 60, framework=name)).verdict.forecast for name in ("keras", "xgboost")]
+    assert told[0].epoch != told[1].epoch
+
+
 @pytest.mark.parametrize("framework", sorted(FRAMEWORKS))
 def test_every_framework_has_a_rule_and_two_lines_to_add(framework):
     means, ends = decay(8)

@@ -30,9 +30,10 @@ def test_the_keys_are_those_of_the_promised_shape(any_run, build):
     assert shown["source"] == "a file"
     assert set(shown["score"]) == {"name", "unit", "higher_is_better"}
     assert set(shown["verdict"]) == {
-        "headline", "overfitting", "causes", "cannot_tell", "warnings", "remarks", "ranges", "to_know",
+        "headline", "overfitting", "causes", "cannot_tell", "warnings", "remarks", "ranges", "to_know", "forecast",
     }  # fmt: skip
     assert set(shown["verdict"]["overfitting"]) == {"state", "since_epoch", "evidence", "looks"}
+    assert set(shown["verdict"]["forecast"]) == {"state", "evidence", "epoch", "low", "high", "level"}
     assert all(set(c) == {"cause", "share", "sentence", "advice"} for c in shown["verdict"]["causes"])
     assert all(set(c) == {"cause", "why"} for c in shown["verdict"]["cannot_tell"])
     for epoch in shown["epochs"]:

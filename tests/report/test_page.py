@@ -121,6 +121,7 @@ def test_the_headline_comes_first_and_everything_in_the_verdict_is_there(written
     for said in (
         verdict.headline,
         verdict.overfitting.evidence,
+        verdict.forecast.evidence,
         *(c.sentence for c in verdict.causes),
         *(c.advice for c in verdict.causes),
         *(m.why for m in verdict.cannot_tell),

@@ -217,7 +217,8 @@ def test_the_table_of_a_run_without_epochs_says_so(runs):
 def test_the_verdict_says_everything_that_the_record_does(build):
     verdict = build.verdict()
     shown = " ".join(printed(print_verdict, verdict).split())
-    for text in (verdict.headline, verdict.overfitting.evidence, *verdict.warnings, *(m.why for m in verdict.cannot_tell)):
+    evidence = (verdict.overfitting.evidence, verdict.forecast.evidence)
+    for text in (verdict.headline, *evidence, *verdict.warnings, *(m.why for m in verdict.cannot_tell)):
         assert text in shown
     for cause in verdict.causes:
         assert cause.advice in shown

@@ -3,9 +3,9 @@
 A validation score v is the training score t at the same weights plus the generalisation gap g. While a network learns what all
 examples share, t falls and g stays; once it learns single examples by heart, g grows, and v turns where g grows as fast as t
 falls. So there are two questions. Does g grow, beyond noise? If not, no turn is expected: so it is where no example comes
-twice. And if it does, how far is the turn? That is read from a few signs of the two curves, per unit of the logarithm of the
-epoch, as curves of training are straighter on that axis: how fast validation still falls, how training bends, and how sure the
-growth of the gap is. What they are worth was fitted to real trainings, and it is not much: the interval says so.
+twice. And if it does, how far is the turn? The faster g grows relative to the score itself, the nearer. Growth is per unit of
+the logarithm of the epoch, as curves of training are straighter on that axis. What it is worth was fitted to real trainings,
+and of the distance it tells little: the interval says so.
 """
 
 from __future__ import annotations
@@ -17,22 +17,27 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from whygap.errors import InputError
-from whygap.estimate.curves import finite, perfect
-from whygap.estimate.turning import overfitting_from_curves
+from whygap.estimate.curves import finite, mean_around, perfect
+from whygap.estimate.turning import SMOOTHED, overfitting_from_curves
 from whygap.records import Forecast
 
 Array = npt.NDArray[np.float64]
 
 FEWEST_EPOCHS = 5
-GROWS = 2.6
-"""How many standard errors the gap must grow by: chosen on fresh examples, where 95 % of cuts show less."""
+GROWS = 3.8
+"""How many standard errors the gap must grow by: chosen on fresh examples, where 97 % of cuts show less."""
 
-LEAST_ERROR, LEAST_OF_LEVEL = 0.02, 0.005
-"""Added to that standard error, in quadrature: shares of what was learnt, and of the score itself, by which a gap changes for
-reasons of its own: another draw of the validation set learns a little more or less than the training set."""
+LEAST_ERROR = 0.003
+"""Added to that standard error, in quadrature, as a share of what was learnt: smooth curves would tell of any trifle."""
 
-WINDOW, LONG_WINDOW = 1.7, 2.5
-"""How far back slopes and bends are taken from, in natural logarithms of the epoch; the nearest count most."""
+WINDOW = 1.5
+"""How far back the growth is taken from, in natural logarithms of the epoch; the nearest epochs count most."""
+
+MISSED = "About one in five runs that do turn still looked like this between a fifth and four fifths of the way."
+"""Counted by benchmarks/forecast.py."""
+
+RECENT, RISES = 0.5, 1.0
+"""Validation has turned where the gap grows and validation rises by so many standard errors over so short a window."""
 
 FEWEST_IN_WINDOW = 5
 TOO_NOISY = 0.8
@@ -43,51 +48,47 @@ SURE_LEVELS = (0.5, 0.95)
 
 
 class Signs(NamedTuple):
-    """What the curves show at the last epoch seen; no sign has a unit, or knows that of the score.
+    """What the curves show at the last epoch seen, for scores that are better when lower; no sign has a unit.
 
     Attributes
     ----------
     growth : float
-        Of the gap, in standard errors.
+        Of the gap per unit of log-epoch, in standard errors.
     growth_error : float
-        That standard error, with what is added to it, per unit of log-epoch, as a share of what was learnt.
-    falls : float
-        By how much validation falls per unit of log-epoch, as a share of what was learnt.
-    bend : float
-        Half the second derivative of training in log-epoch, as a share of what was learnt: below 0, its fall still steepens.
-    rate : float
-        Logarithm of the fall of training per unit of log-epoch relative to training itself: the exponent of its power law.
+        That standard error as a share of what was learnt, with `LEAST_ERROR` in it.
+    pace : float
+        Logarithm of the gap's growth per unit of log-epoch relative to the validation score, within `PACES`.
+    rise : float
+        Of validation over the window `RECENT`, in standard errors.
     """
 
     growth: float
     growth_error: float
-    falls: float
-    bend: float
-    rate: float
+    pace: float
+    rise: float
+
+
+PACES = (-6.0, 0.0)
+"""Beyond them lie few runs, and a straight line would go astray; a gap that shrinks has the lowest."""
 
 
 class Calibration(NamedTuple):
-    """How signs become a forecast of log(turn / epochs seen).
+    """How the pace becomes a forecast of log(turn / epochs seen): `start + slope * pace`.
 
-    `weights` multiply the signs growth, falls, bend and rate, each held within its `limits` first; `start` is added. `errors`
-    are quantiles of what was then left, at the probabilities `PROBABILITIES`.
+    `errors` are quantiles of what was then left, at the probabilities `PROBABILITIES`.
     """
 
     start: float
-    weights: tuple[float, float, float, float]
+    slope: float
     errors: tuple[float, ...]
 
 
 PROBABILITIES = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
-LIMITS = ((-5.0, 20.0), (-0.2, 0.6), (-0.5, 0.5), (-4.0, 1.0))
-"""Of each sign: beyond them lie few runs, and a straight line would go astray."""
 
 NEAREST, FURTHEST = 0.1, 2.5
 """Bounds of log(turn / epochs seen)."""
 
-CALIBRATED = Calibration(
-    0.351, (-0.0108, 0.7511, 0.3123, -0.123), (-0.512, -0.455, -0.383, -0.247, -0.051, 0.173, 0.435, 0.565, 0.671)
-)
+CALIBRATED = Calibration(0.265, -0.16, (-0.511, -0.437, -0.359, -0.237, -0.055, 0.206, 0.443, 0.571, 0.674))
 """Printed by benchmarks/forecast.py --fit, from settings that its tables don't use."""
 
 
@@ -118,21 +119,22 @@ def forecast_turn(
     level : float
         Of the interval, 0.5 to 0.95.
     age : float
-        How many epochs before the end of each epoch its training score stands for: 1/2 of a mean over the epoch, 0 where the
-        training examples were scored at the end, which forecasts a little better.
+        How many epochs before the end of each epoch its training score stands for, 0 or more: 1/2 of a mean over the epoch, 0
+        where the training examples were scored at the end of it, as `Curves.train` of the lab was. `Averaging.age` knows it of
+        other means.
     calibration : Calibration
         Another than that of the benchmark.
 
     Returns
     -------
     Forecast
-        "turn" with the epoch and its interval; "no_turn" where the gap doesn't grow beyond noise; "turned" where it overfits
-        already, and then the best epoch; "cannot_tell" with the reason.
+        "turn" with the epoch and its interval; "no_turn" where the gap doesn't grow beyond noise; "turned" where it has
+        turned already, and then the best epoch so far; "cannot_tell" with the reason.
 
     Raises
     ------
     InputError
-        If the arrays aren't 1-d and of one shape, or `level` or `age` is out of its range.
+        If the arrays aren't 1-d and of one shape, `level` is out of its range, or `age` is below 0 or not finite.
 
     Notes
     -----
@@ -150,19 +152,22 @@ def forecast_turn(
     at = np.arange(1.0, v.size + 1.0) if epoch is None else finite(epoch)
     if t.ndim != 1 or not t.shape == v.shape == at.shape:
         raise InputError(f"train, valid and epoch must be 1-d and of one shape, got {t.shape}, {v.shape} and {at.shape}")
-    if not SURE_LEVELS[0] <= level <= SURE_LEVELS[1] or not 0.0 <= age <= 1.0:
-        raise InputError(f"level must be {SURE_LEVELS[0]} to {SURE_LEVELS[1]} and age 0 to 1, not {level} and {age}")
+    if not SURE_LEVELS[0] <= level <= SURE_LEVELS[1] or not 0.0 <= age < np.inf:
+        raise InputError(f"level must be {SURE_LEVELS[0]} to {SURE_LEVELS[1]} and age 0 or more, not {level} and {age}")
     kept = np.isfinite(t) & np.isfinite(v) & np.isfinite(at) & (at > 0.0)
     t, v, at = t[kept], v[kept], at[kept]
+
+    as_before = " if training goes on as it did"
 
     def answer(state: str, text: str, **numbers: float) -> Forecast:
         return Forecast(state=state, evidence=text, level=level, **numbers)  # type: ignore[arg-type]  # the numbers of its fields
 
     unknown = "When validation will turn can't be told"
-    if v.size < FEWEST_EPOCHS:
-        return answer("cannot_tell", f"{unknown}: {v.size} epochs have both scores, and it takes {FEWEST_EPOCHS}.")
     if not (np.diff(at) > 0.0).all():
         return answer("cannot_tell", f"{unknown}: its epochs don't follow on one another.")
+    if v.size < FEWEST_EPOCHS or np.count_nonzero(at - age >= at[0]) < FEWEST_EPOCHS - 1:
+        fewest = FEWEST_EPOCHS + max(0, int(np.ceil(age)) - 1)
+        return answer("cannot_tell", f"{unknown}: {v.size} epochs have both scores, and it takes {fewest} or more.")
     if higher_is_better:
         top = perfect(np.concatenate([t, v]))
         t, v = top - t, top - v
@@ -176,14 +181,19 @@ def forecast_turn(
         return answer("cannot_tell", f"{unknown}: neither score has improved since the first epoch.")
     if signs.growth <= GROWS:
         if signs.growth_error > TOO_NOISY:
-            return answer("cannot_tell", f"{unknown}: the curves are too noisy to see whether the gap between them grows.")
+            return answer("cannot_tell", f"{unknown}: more was noise than was learnt, up to epoch {seen:g}.")
         how = "doesn't grow" if signs.growth <= 0.0 else "grows by no more than chance gives, or by too little to matter"
-        return answer("no_turn", f"No turn of validation is expected: up to epoch {seen:g} its gap to training {how}.")
+        text = f"No turn of validation is expected{as_before}: up to epoch {seen:g} its gap to training {how}. {MISSED}"
+        return answer("no_turn", text)
+    if signs.rise > RISES:
+        best = float(at[mean_around(v, int(v.size * SMOOTHED / 2)).argmin()])
+        text = f"Validation has turned: it was best in about epoch {best:g}, and its gap to training grows."
+        return answer("turned", text, epoch=best)
     middle = expected_log_ratio(signs, calibration)
     below, above = _quantiles(calibration, level)
     epoch_, low, high = (seen * float(np.exp(max(0.0, y))) for y in (middle, middle + below, middle + above))
     shown = f"its gap to training grows, by {signs.growth:.2g} standard errors per unit of log-epoch"
-    text = f"Validation will turn at about epoch {epoch_:.0f} ({low:.0f} to {high:.0f} at {level:.0%}): {shown}."
+    text = f"Validation will turn at about epoch {epoch_:.0f} ({low:.0f} to {high:.0f} at {level:.0%}){as_before}: {shown}."
     return answer("turn", text, epoch=epoch_, low=low, high=high)
 
 
@@ -193,43 +203,29 @@ def signs_of_turn(train: Array, valid: Array, epoch: Array, *, age: float) -> Si
     Parameters
     ----------
     train, valid, epoch : array of shape (e,)
-        Finite, e at least `FEWEST_EPOCHS`.
+        Finite, e at least `FEWEST_EPOCHS`, and all but one at least `age` after the first epoch.
     age : float
         As in `forecast_turn`.
     """
-    ends, seen = epoch, float(epoch[-1])
-    if age > 0.0:  # what the training score was at the ends of epochs, but of the last
-        ends = epoch[:-1]
-        train, valid = np.interp(ends, epoch - age, train), valid[:-1]
     learnt = max(float(valid[0] - valid.min()), float(train[0] - train.min()))
     if not learnt > 1e-12 * max(float(np.abs(valid).max()), float(np.abs(train).max())):
         return None
-    x = np.log(ends / seen)
-    t, v = train / learnt, valid / learnt
-    (_, growth), (_, error) = _fit(x, v - t, WINDOW, 1)
-    (_, falling), _ = _fit(x, v, WINDOW, 1)
-    (_, slope, bend), _ = _fit(x, t, LONG_WINDOW, 2)
-    level = max(abs(float(t[-1])), 1e-6)
-    error = float(np.linalg.norm([error, LEAST_ERROR, LEAST_OF_LEVEL * level]))
-    return Signs(
-        growth=growth / error,
-        growth_error=error,
-        falls=-falling,
-        bend=bend,
-        rate=float(np.log(max(-slope / level, 1e-6))),
-    )
+    score = max(abs(float(valid[-1])), 1e-6 * learnt)
+    at = epoch - age
+    between = at >= epoch[0]
+    # validation is moved to where training stands, as the reverse would have to guess where training goes in the last epoch
+    at, gap = at[between], np.interp(at[between], epoch, valid) - train[between]
+    growth, error = _growth(np.log(at / at[-1]), gap / learnt, WINDOW)
+    error = float(np.hypot(error, LEAST_ERROR))
+    rise, rise_error = _growth(np.log(epoch / epoch[-1]), valid / learnt, RECENT)
+    pace = float(np.log(max(growth * learnt / score, np.exp(PACES[0]))))
+    pace = min(pace, PACES[1])
+    return Signs(growth=growth / error, growth_error=error, pace=pace, rise=rise / float(np.hypot(rise_error, LEAST_ERROR)))
 
 
 def expected_log_ratio(signs: Signs, calibration: Calibration) -> float:
     """Return the expected log(turn / epochs seen)."""
-    bounded = bounded_signs(signs)
-    return float(np.clip(calibration.start + np.dot(bounded, calibration.weights), NEAREST, FURTHEST))
-
-
-def bounded_signs(signs: Signs) -> Array:
-    """Return growth, falls, bend and rate, each within its `LIMITS`."""
-    low, high = np.array(LIMITS).T
-    return np.clip([signs.growth, signs.falls, signs.bend, signs.rate], low, high)
+    return float(np.clip(calibration.start + calibration.slope * signs.pace, NEAREST, FURTHEST))
 
 
 def _quantiles(calibration: Calibration, level: float) -> tuple[float, float]:
@@ -239,8 +235,8 @@ def _quantiles(calibration: Calibration, level: float) -> tuple[float, float]:
     return float(below), float(above)
 
 
-def _fit(x: Array, y: Array, window: float, degree: int) -> tuple[list[float], list[float]]:
-    """Return the coefficients at x = 0 of a polynomial through the last points, and their standard errors.
+def _growth(x: Array, y: Array, window: float) -> tuple[float, float]:
+    """Return the slope of a straight line through the last points, x up to 0, and its standard error.
 
     Points are weighted by (1 - (x / window)^3)^3; where too few lie within, the window is widened.
     """
@@ -248,9 +244,11 @@ def _fit(x: Array, y: Array, window: float, degree: int) -> tuple[list[float], l
         window = 1.15 * float(-x[-min(FEWEST_IN_WINDOW, x.size)]) + 1e-9
     weight = np.clip(1.0 - (-x / window) ** 3, 0.0, None) ** 3
     used = weight > 0.0
-    a, w = np.vander(x[used], degree + 1, increasing=True), np.sqrt(weight[used])
-    solve = np.linalg.pinv(a * w[:, None]) * w
-    coefficients = solve @ y[used]
-    off = w * (y[used] - a @ coefficients)
-    variance = float(off @ off) / float(weight.sum()) * used.sum() / max(1, int(used.sum()) - degree - 1)
-    return coefficients.tolist(), np.sqrt(variance * (solve**2).sum(axis=1)).tolist()
+    x, y, weight = x[used], y[used], weight[used]
+    total = float(weight.sum())
+    x = x - float(weight @ x) / total
+    spread = float(weight @ x**2)
+    slope = float(weight @ (x * y)) / spread
+    off = y - float(weight @ y) / total - slope * x
+    variance = float(weight @ off**2) / total * x.size / max(1, x.size - 2)
+    return slope, float(np.sqrt(variance * float((weight**2) @ x**2))) / spread

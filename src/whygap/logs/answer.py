@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from whygap.estimate.forecast import forecast_turn
 from whygap.estimate.ranges import EpochRange, ranges_of_epochs
 from whygap.estimate.recovery import Recovered
 from whygap.estimate.signatures import Signature
@@ -101,6 +102,13 @@ def _verdict(run: LoggedRun, pair: Pair, recovered: Recovered, gaps: Sequence[Ep
         remarks=(*_about_the_rule(pair), *_about_the_log(pair), *(_in_words(m) for m in marks if _is_remark(m)), *run.notes),
         stretches=stretches,
         to_know=framework.to_know,
+        forecast=forecast_turn(
+            pair.train,
+            pair.valid,
+            epoch=pair.epoch,
+            higher_is_better=score.higher_is_better,
+            age=pair.rule.averaging.age if pair.rule.averaging else 0.0,
+        ),
     )
 
 

@@ -46,6 +46,7 @@ def run_as_json(run: Run, verdict: Verdict, *, source: str) -> bytes:
             "remarks": verdict.remarks,
             "ranges": [_stretch(stretch) for stretch in verdict.stretches],
             "to_know": verdict.to_know,
+            "forecast": verdict.forecast,
         },
     }
     return msgspec.json.encode(shape) + b"\n"

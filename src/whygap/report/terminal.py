@@ -163,6 +163,8 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     console.print()
     answer, evidence = overfitting_answer(verdict.overfitting)
     console.print(Text(answer, style="bold").append(f" {evidence}", style="not bold"))
+    if verdict.outlook:
+        console.print(Text(verdict.outlook))
     if verdict.causes:
         console.print(Text(f"\nWhy the {verdict.score.name} differs, by share of all terms", style="bold"))
         grid = Table.grid(padding=(0, 2, 0, 0))

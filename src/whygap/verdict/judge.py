@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from whygap.records import Cause, EpochGap, NotMeasured, Overfitting, RankedCause, Run, Score, Term, Verdict
+from whygap.verdict.coming import forecast_of
 from whygap.verdict.doubts import is_within_chance, remarks_about, said_of, warnings_about
 from whygap.verdict.overfitting import judge_overfitting
 from whygap.verdict.sentences import WORDS
@@ -49,6 +50,7 @@ def judge(run: Run, *, score: str | None = None) -> Verdict:
         cannot_tell=_cannot_tell(every),
         warnings=(*warnings_about(run, every), *(said_of(f) for f in findings if f.is_problem)),
         remarks=(*remarks_about(every), *(said_of(f) for f in findings if not f.is_problem)),
+        forecast=forecast_of(gaps) if gaps else None,
     )
 
 
