@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
@@ -17,7 +17,13 @@ from whygap.lab import Curves, Job, n_parameters, train_all
 Summary = dict[str, float]
 
 
-def run_all(jobs: Mapping[str, Job], summary: Callable[[Curves], Summary], keep: Path | None = None) -> dict[str, Summary]:
+def run_all(
+    jobs: Mapping[str, Job],
+    summary: Callable[[Curves], Summary],
+    keep: Path | None = None,
+    *,
+    together: int | Literal["auto"] = "auto",
+) -> dict[str, Summary]:
     """Train the jobs in their order, best the longest first, and return the summary of each by its name.
 
     What is in the file `keep`, one line a run, isn't trained again: after a kill the same command goes on.
@@ -27,7 +33,7 @@ def run_all(jobs: Mapping[str, Job], summary: Callable[[Curves], Summary], keep:
     cost = {name: jobs[name].plan.steps * (n_parameters(jobs[name].plan.model) + 2000.0) for name in jobs if name not in found}
     left = list(cost)
     began, spent, total = time.perf_counter(), 0.0, sum(cost.values())
-    for place, curves in train_all([jobs[name] for name in left]):
+    for place, curves in train_all([jobs[name] for name in left], together=together):
         name = left[place]
         found[name] = summary(curves)
         if keep:

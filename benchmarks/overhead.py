@@ -248,6 +248,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CELLS, default=CELLS, metavar="CELL", help=" ".join(CELLS))
     parser.add_argument("--rounds", type=int, help="9, or 2 with --quick")
     parser.add_argument("--epochs", type=int, help="of every training, in place of each cell's own number")
+    parser.add_argument("--examples", nargs=2, type=int, metavar="N", help="training and validation examples of every cell")
     parser.add_argument(
         "--threads", type=int, help="of a cell, on as many processors; 1 with --quick, else what frameworks take"
     )
@@ -270,6 +271,8 @@ def main() -> None:
     for cell in arguments.only:
         case = (QUICK if arguments.quick else FULL)[cell]
         case = replace(case, epochs=arguments.epochs or case.epochs)
+        if arguments.examples:
+            case = replace(case, n_train=arguments.examples[0], n_valid=arguments.examples[1])
         try:
             cells.append(in_another_process(cell, case, rounds=rounds, seed=arguments.seed, threads=threads))
         except subprocess.CalledProcessError as error:
