@@ -81,11 +81,52 @@ def tables_of(found: Findings) -> list[TextTable]:
 
 def _print(console: Console, table: TextTable) -> None:
     console.print(Text(table.title, style="bold"))
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for k, name in enumerate(table.columns):
-        shown.add_column(Text(name), justify="left" if k == 0 and not table.rows[0][0][:1].isdigit() else "right")
-    for row in table.rows:
-        shown.add_row(*(Text(cell) for cell in row))
-    console.print(shown)
+    for block in _blocks(table, console.width):
+        shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        # Rich would make some narrower than their words
+        widths = {k: _length(table, k) for k in block}
+        if sum(widths.values()) + 2 * len(block) > console.width:
+            least = {k: _least(table, k) for k in block}
+            spare = console.width - sum(least.values()) - 2 * len(block)
+            widths = least | {block[-1]: min(least[block[-1]] + max(0, spare), widths[block[-1]])}
+        for k in block:
+            is_text = k == 0 and not table.rows[0][0][:1].isdigit()
+            shown.add_column(Text(table.columns[k]), justify="left" if is_text else "right", width=widths[k])
+        for row in table.rows:
+            shown.add_row(*(Text(row[k]) for k in block))
+        console.print(shown)
     if table.note:
         console.print(Text(table.note, style="dim"))
+
+
+def _blocks(table: TextTable, width: int) -> list[list[int]]:
+    """Return the columns that are shown beside one another, the first one in each block: so many that no word is cut."""
+    blocks: list[list[int]] = []
+    left = 0
+    for k in range(1, len(table.columns)):
+        needed = 2 + _least(table, k)
+        if needed > left:
+            blocks.append([0])
+            left = width - _least(table, 0) - 2
+        blocks[-1].append(k)
+        left -= needed
+    return blocks or [[0]]
+
+
+LABEL = 12
+"""Characters of what a row is named by that stay together where there is room for no more."""
+
+
+def _least(table: TextTable, k: int) -> int:
+    """Return how narrow a column can be: as its longest word, the first one as a few words."""
+    longest = max(len(word) for text in _texts(table, k) for word in (text.split() or [""]))
+    return longest if k else max(longest, min(LABEL, _length(table, k)))
+
+
+def _length(table: TextTable, k: int) -> int:
+    """Return how wide a column would like to be."""
+    return max(map(len, _texts(table, k)))
+
+
+def _texts(table: TextTable, k: int) -> list[str]:
+    return [table.columns[k], *(row[k] for row in table.rows)]
