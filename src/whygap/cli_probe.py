@@ -22,6 +22,7 @@ def probe(
     ] = None,
     epochs: Annotated[int | None, Parameter(help="Of the training as given, instead of the case's own.")] = None,
     seed: Annotated[int, Parameter(help="Of weights, order of examples and random labels.")] = 0,
+    on: Annotated[Literal["local", "ray"], Parameter(help="This process, or a Ray cluster: a worker a question.")] = "local",
     output: Annotated[Path | None, Parameter(alias="-o", help="Write a page there, too.")] = None,
     store: Annotated[Path | None, Parameter(help="Keep the trainings there, as an experiment; by default they aren't.")] = None,
     json: JsonOption = False,
@@ -68,6 +69,7 @@ def probe(
             framework=framework,
             epochs=epochs,
             seed=seed,
+            on=on,
             watch=lambda what, spent: bar.update(task, description=what[0].upper() + what[1:], completed=spent),
         )
     _show(answer, output=output, store=store, json=json)

@@ -3,12 +3,9 @@
 import contextlib
 import gc
 import os
-import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from dataclasses import replace
@@ -38,20 +35,7 @@ PLAN = Plan(
 
 
 @pytest.fixture(scope="module")
-def apart():
-    """An environment whose clusters share no folder or token with any other: tests may run beside one another."""
-    folder = tempfile.mkdtemp(prefix="wg", dir="/tmp")  # short: a socket's path has 107 bytes
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_TMPDIR", folder)
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        patch.setenv("RAY_worker_niceness", "0")  # 15 otherwise: beside other tests workers would get next to nothing
-        patch.delenv("RAY_ADDRESS", raising=False)
-        yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def cluster(apart):
+def cluster(ray_apart):
     """A cluster of two cores that stays for several tests; its address."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # Ray never waits for the programs that it started
@@ -168,7 +152,7 @@ for place, curves in train_all([Job(plan, Seeds.all(s)) for s in range(100)], on
 """
 
 
-def test_a_killed_driver_leaves_its_finished_runs_and_no_workers(apart, tmp_path):
+def test_a_killed_driver_leaves_its_finished_runs_and_no_workers(ray_apart, tmp_path):
     with subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as driver:
         done = [int(driver.stdout.readline()) for _ in range(2)]
         started = below(driver.pid)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from whygap.errors import InputError
 from whygap.estimate.forecast import forecast_turn
@@ -13,6 +14,11 @@ from whygap.probe.bench import Bench, Pace, Training
 from whygap.probe.reasons import Evidence, memorised
 from whygap.probe.result import Result
 from whygap.probe.training import Regulariser, Setting
+from whygap.records import Repetition
+
+Question = Literal["further", "random labels", "parts", "others"]
+QUESTIONS: tuple[Question, ...] = get_args(Question)
+"""Groups of trainings that need nothing of one another, but for the training as given."""
 
 SHARE_OF_GIVEN = 0.6
 """Of the time, at most, for the training as given: the others say why."""
@@ -38,6 +44,20 @@ SEEDS = 2
 """Further seeds."""
 
 WIDER = 4
+NEEDLESS = "it overfits as it is"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The trainings that were made, that as given first, for `epochs`; what was left out; and how often examples came."""
+
+    results: list[Result]
+    left_out: list[LeftOut]
+    epochs: int
+    repetition: Repetition | None
+    spent_s: float
+    framework: str
+    is_interrupted: bool = False
 
 
 class Investigation:
@@ -51,17 +71,22 @@ class Investigation:
         The factory's own, if it takes one.
     why_not_wider : str
         If it doesn't.
+    questions : collection of Question
+        Which to look into; by default all.
     """
 
-    def __init__(self, bench: Bench, *, width: int | None, why_not_wider: str) -> None:
+    def __init__(
+        self, bench: Bench, *, width: int | None, why_not_wider: str, questions: Collection[Question] = QUESTIONS
+    ) -> None:
         self._bench, self._width, self._why_not_wider = bench, width, why_not_wider
+        self._questions = questions
         self._pace = Pace(math.inf, math.inf)
         self._epochs = bench.case.epochs
         self._random: Training | None = None
         self.left_out: list[LeftOut] = []
 
     def run(self) -> None:
-        """Make the trainings; whatever was made, `evidence` holds, also after an interruption.
+        """Make the trainings; whatever was made, `found` holds, also after an interruption.
 
         Raises
         ------
@@ -79,59 +104,47 @@ class Investigation:
             self._epochs = result.epochs
         regularisers = given.regularisers
         overfits = result.overfitting().state == "yes"
-        if overfits:
-            for needless in ("taking it further", *(f"without {r}" for r in regularisers), "a wider model"):
-                self._leave(needless, "it overfits as it is")
-        else:
-            self._go_further(given)
-            self._keep()
-            for regulariser in regularisers:
-                self._train(Setting(name=f"without {regulariser}", off=(regulariser,)))
-        self._learn_random_labels(regularisers)
-        for part in reversed(PARTS) if overfits else PARTS:
-            self._train(Setting(name=f"1/{part} of them", part=part), is_possible=bench.held.n // part >= SMALLEST)
-        if bench.case.fresh is not None:
-            self._train(Setting(name="fresh examples", source="fresh"))
-        if not overfits:
-            self._widen()
-        for seed in range(1, SEEDS + 1):
-            self._train(Setting(name=f"seed {bench.seed + seed}", seed=seed))
+        if "further" in self._questions:
+            self._change_little(given, overfits=overfits)
+        if "random labels" in self._questions:
+            self._learn_random_labels(regularisers)
+        if "parts" in self._questions:
+            for part in reversed(PARTS) if overfits else PARTS:
+                self._train(Setting(name=f"1/{part} of them", part=part), is_possible=bench.held.n // part >= SMALLEST)
+        if "others" in self._questions:
+            if bench.case.fresh is not None:
+                self._train(Setting(name="fresh examples", source="fresh"))
+            if overfits:
+                self._leave("a wider model", NEEDLESS)
+            else:
+                self._widen()
+            for seed in range(1, SEEDS + 1):
+                self._train(Setting(name=f"seed {bench.seed + seed}", seed=seed))
         self._finish_random_labels()
 
-    def evidence(self) -> Evidence:
-        """Return what the trainings so far give.
+    def found(self, *, is_interrupted: bool = False) -> Found:
+        """Return what was found so far."""
+        bench = self._bench
+        return Found(
+            results=bench.results,
+            left_out=self.left_out,
+            epochs=self._epochs,
+            repetition=bench.repetition(),
+            spent_s=bench.spent,
+            framework=bench.workshop.version,
+            is_interrupted=is_interrupted,
+        )
 
-        Raises
-        ------
-        InputError
-            If not one epoch was trained.
-        """
-        results = [r for r in self._bench.results if r.looks]
-        if not results:
-            raise InputError("not one epoch was trained")
-        whole = results[0]
-        given = replace(whole, looks=[look for look in whole.looks if look.epoch <= self._epochs])
-        found = Evidence(given, whole if whole.epochs > self._epochs else None, repetition=self._bench.repetition())
-        for r in results[1:]:
-            s = r.setting
-            if s.is_random:
-                found.random[s.part] = r
-            elif s.part > 1:
-                found.parts[s.part] = r
-            elif s.off:
-                found.off[s.off[0]] = r
-            elif s.width is not None:
-                found.wider = r
-            elif s.source == "kept":
-                found.kept = r
-            elif s.source == "fresh":
-                found.fresh = r
-            else:
-                found.seeds.append(r)
-        epoch, train, valid = whole.losses()
-        if epoch.size:
-            found.forecast = forecast_turn(train, valid, epoch=epoch, age=0.0)
-        return found
+    def _change_little(self, given: Training, *, overfits: bool) -> None:
+        """Take the training as given further, and make it without what may keep it from overfitting."""
+        if overfits:
+            for needless in ("taking it further", *(f"without {r}" for r in given.regularisers)):
+                self._leave(needless, NEEDLESS)
+            return
+        self._go_further(given)
+        self._keep()
+        for regulariser in given.regularisers:
+            self._train(Setting(name=f"without {regulariser}", off=(regulariser,)))
 
     def _check_given(self, result: Result) -> None:
         if result.diverged and not result.looks:
@@ -227,6 +240,61 @@ class Investigation:
 
     def _leave(self, what: str, why: str) -> None:
         self.left_out.append(LeftOut(what=what, why=why))
+
+
+def merge(several: Sequence[Found]) -> Found:
+    """Return as one what several workers found, each with the training as given and questions of its own.
+
+    Where the training as given came to other epochs than the first one's, nothing can be held against that: it is left out.
+    """
+    first, *others = several
+    results, left_out = list(first.results), list(first.left_out)
+    for other in others:
+        if other.epochs == first.epochs:
+            results += other.results[1:]
+            left_out += other.left_out
+        else:
+            why = f"its worker trained as given for {other.epochs} epochs, not {first.epochs}"
+            left_out += [LeftOut(what=r.setting.name, why=why) for r in other.results[1:]]
+    return replace(
+        first, results=results, left_out=list(dict.fromkeys(left_out)), spent_s=max(found.spent_s for found in several)
+    )
+
+
+def evidence_of(f: Found) -> Evidence:
+    """Return what the trainings give.
+
+    Raises
+    ------
+    InputError
+        If not one epoch was trained.
+    """
+    results = [r for r in f.results if r.looks]
+    if not results:
+        raise InputError("not one epoch was trained")
+    whole = results[0]
+    given = replace(whole, looks=[look for look in whole.looks if look.epoch <= f.epochs])
+    found = Evidence(given, whole if whole.epochs > f.epochs else None, repetition=f.repetition)
+    for r in results[1:]:
+        s = r.setting
+        if s.is_random:
+            found.random[s.part] = r
+        elif s.part > 1:
+            found.parts[s.part] = r
+        elif s.off:
+            found.off[s.off[0]] = r
+        elif s.width is not None:
+            found.wider = r
+        elif s.source == "kept":
+            found.kept = r
+        elif s.source == "fresh":
+            found.fresh = r
+        else:
+            found.seeds.append(r)
+    epoch, train, valid = whole.losses()
+    if epoch.size:
+        found.forecast = forecast_turn(train, valid, epoch=epoch, age=0.0)
+    return found
 
 
 def _is_overfitted_for_long(result: Result) -> bool:
