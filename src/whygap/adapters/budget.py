@@ -10,9 +10,10 @@ from typing import Literal, NamedTuple, get_args
 from whygap.errors import InputError
 
 Budget = float | int | Literal["exact"]
-Account = Literal["visits", "looks", "rows", "few", "rest", "validation"]
+Account = Literal["visits", "looks", "rows", "few", "rest", "seldom", "validation"]
 """Where time goes: seeing a sampled visit, scoring it again after its step, scoring a row on all rungs, scoring one on only a
-few of them, all the rest, and what is the user's own validation."""
+few of them, all the rest of every epoch, what comes in some epochs only and tells nothing of what the next one will cost, and
+what is the user's own validation."""
 
 FEWEST_ROWS = 128
 FEWEST_BATCHES = 8
@@ -199,15 +200,18 @@ class Ledger:
         looks = looks if looks >= FEWEST_LOOKS else 0
         return _laid_out(max(FEWEST_ROWS, wanted), batches, looks, rows=rows, visits=visits, is_whole=is_whole)
 
-    def rows_allowed(self, held: int) -> int:
-        """Return how many of the `held` rows may be scored, now that the time that the epoch trained is known."""
+    def rows_allowed(self, held: int, *, visits: int = 0) -> int:
+        """Return how many of the `held` rows may be scored, now that the time that the epoch trained is known.
+
+        So many of each of the `visits` as made it worth seeing are scored in any case: with fewer the interval is of no use.
+        """
         if not isinstance(self.budget, float):
             return held
         to_come = max(0.0, self._unit_s.get("rest", 0.0) - self._spent["rest"])
         free = self._allowance(self._training_s) - self._charged() - to_come
         each = self._unit_s.get("rows", self._guess())
         allowed = int(max(0.0, free) / each) if each > 0.0 else held
-        return min(held, max(FEWEST_ROWS, allowed))
+        return min(held, max(FEWEST_ROWS, WORTH_A_VISIT * visits, allowed))
 
     def rows_within(self, seconds: float) -> int:
         """Return how many rows are scored in a time, as far as it's known; else as many as anybody could want."""

@@ -230,7 +230,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         if not observations:
             observations = [session.unmeasured(epoch + 1, _number(told.get("loss")), _number(told.get("val_loss")))]
         repetition: Repetition | None = None
-        with session.shield("telling how often examples were presented", is_light=True):
+        with session.shield("telling how often examples were presented", is_light=True, account="seldom"):
             if self._repeats is not None:
                 log = None if self._steps is None else self._steps.log
                 repetition = self._repeats.end_epoch(0 if log is None else sum(log.rows))

@@ -24,7 +24,7 @@ from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
 from whygap.ladder import build_epoch_gap
 from whygap.observation import Method, Observation
 from whygap.records import EpochGap, Estimate, Overfitting, Problem, Repetition, Run, Score, Verdict, is_finite
-from whygap.rungs import measure_rungs
+from whygap.rungs import Rungs, measure_rungs
 from whygap.store import Store, store_path
 from whygap.verdict import judge
 
@@ -190,11 +190,8 @@ class Session:
                 rungs = measure_rungs(o)
                 gaps.append(build_epoch_gap(o, rungs))
                 useful.append(count_useful(o, rungs))
-                compared = self._compared.setdefault(o.score.name, [])
-                if len(compared) < SETTLED or o.epoch % SETTLED == 0:
-                    compared.append(compare_methods(o, rungs))
-                    ratio = compare_draws(o, rungs) if o is observations[0] else None
-                    self._draws += () if ratio is None else (ratio,)
+                with self.ledger.book("seldom"):
+                    self._compare(o, rungs, is_first=o is observations[0])
             if not gaps or gaps[-1].score != o.score:
                 why = self.run.problems[-1].text
                 gaps.append(_unexplained(o, why))
@@ -207,6 +204,14 @@ class Session:
         with self.shield(SAVING):
             self._save()
         return tuple(gaps)
+
+    def _compare(self, o: Observation, rungs: Rungs, *, is_first: bool) -> None:
+        """Note how good each estimator would have been, in the first epochs and now and then later."""
+        compared = self._compared.setdefault(o.score.name, [])
+        if len(compared) < SETTLED or o.epoch % SETTLED == 0:
+            compared.append(compare_methods(o, rungs))
+            ratio = compare_draws(o, rungs) if is_first else None
+            self._draws += () if ratio is None else (ratio,)
 
     def finish(self) -> None:
         """Mark the run as finished and put on disk whatever could not be written before."""

@@ -321,7 +321,7 @@ class Meter:
         if not observations:
             observations = [self._session.unmeasured(self._number, told_train.get("loss"), told_valid.get("loss"))]
         repetition: Repetition | None = None
-        with self._session.shield("telling how often examples were presented", is_light=True):
+        with self._session.shield("telling how often examples were presented", is_light=True, account="seldom"):
             repetition = self._repeats.end_epoch(sum(self._log.rows) if self._log is not None else 0)
         self._log = self._watch = None
         return self._session.end_epoch(observations, evaluations=evaluations, repetition=repetition)[0]

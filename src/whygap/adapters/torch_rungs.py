@@ -114,7 +114,7 @@ def score_rungs(scoring: Scoring, log: VisitLog[Visit], *, is_whole: bool) -> tu
         not_measured = {"averaging": why, "mode": why}
     if not (is_whole and is_due):
         wanted = sum(v.draw.n if v.is_waiting and v.draw else v.n for v in visits)
-        allowed = ledger.rows_allowed(wanted)
+        allowed = ledger.rows_allowed(wanted, visits=len(visits))
         each = None if allowed >= wanted else max(1, allowed // len(visits))
         scoring.onlooker.draw(visits, each)
         if each is not None:
@@ -254,7 +254,7 @@ class _Passes:
 
     def _score(self, chunks: Sequence[Any], functions: Functions | None = None, model: Any = None) -> dict[str, Array]:
         # what a few rows cost says nothing about what many would
-        with self._s.ledger.book("rest" if len(chunks) < len(self._chunks) else self._account):
+        with self._s.ledger.book("seldom" if len(chunks) < len(self._chunks) else self._account):
             scores = concatenated([self._s.onlooker.score(chunk, functions, model) for chunk in chunks])
         self.n_scored += len(next(iter(scores.values())))
         return scores

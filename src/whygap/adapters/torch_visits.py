@@ -177,7 +177,8 @@ class Onlooker:
                     self._note(visit, batch, (given, named), output)
             except Exception as error:
                 session.fail("scoring a visit", error)
-            ledger.spend("looks" if visit.is_looked_at else "visits", ledger.clock() - began)
+            took = ledger.clock() - began
+            ledger.spend("looks" if visit.is_looked_at else "seldom" if visit.is_checked else "visits", took)
 
         handle = self._model.register_forward_hook(note, with_kwargs=True)
         return handle
