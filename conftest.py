@@ -17,9 +17,12 @@ def _strict_and_apart(monkeypatch, tmp_path):
     monkeypatch.setenv("WHYGAP_STORE", str(tmp_path / "whygap.db"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ray_apart():
-    """An environment whose clusters share no folder or token with any other: tests may run beside one another."""
+    """An environment whose clusters share no folder or token with any other: tests may run beside one another.
+
+    One for all of a process: Ray reads the token once.
+    """
     folder = tempfile.mkdtemp(prefix="wg", dir="/tmp")  # short: a socket's path has 107 bytes
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)
