@@ -129,11 +129,15 @@ def test_where_losses_at_the_visits_tell_nothing_rows_are_drawn_at_random(digits
     assert all(o.sample.is_sure is None for o in observed)
 
 
-def test_a_loop_that_writes_into_its_batches(digits, observed, monkeypatch):
+@pytest.mark.parametrize("through_numpy", [False, True])
+def test_a_loop_that_writes_into_its_batches(digits, observed, monkeypatch, through_numpy):
     """It is told by what it does in the first epoch; all that is held is a copy then, as if it had not written."""
 
     def double(x):
-        x.mul_(2.0)
+        if through_numpy:  # which no tensor counts
+            x.numpy()[:] *= 2.0
+        else:
+            x.mul_(2.0)
 
     def forward(model, batch):
         return model(2.0 * batch[0]), batch[1]

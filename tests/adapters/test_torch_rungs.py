@@ -292,11 +292,37 @@ def test_a_validation_is_seen_as_it_was(digits, observed, writes):
 
 def test_a_validation_that_begins_to_write_into_outputs_is_told_once(digits, observed, monkeypatch):
     monkeypatch.delenv("WHYGAP_STRICT", raising=False)
+    valid = [(x, y.clone()) for x, y in batches_of(digits.x_valid, digits.y_valid, 30)]  # what isn't PyTorch's own is copied
     with pytest.warns(WhygapWarning, match="written into, as never before") as told:
-        truths = validated(digits, (2, 3))
+        truths = validated(digits, (2, 3), valid=valid)
     assert len(told) == 1
     assert [o.valid is None for o in observed] == [False, True, False]  # in epoch 3 outputs are copied
     np.testing.assert_allclose(observed[2].valid.score, truths[2], rtol=1e-6)
+
+
+def test_outputs_in_inference_mode_are_copied(digits, observed, monkeypatch):
+    """No tensor tells there that it was written into."""
+    monkeypatch.setattr(torch, "no_grad", torch.inference_mode)
+    valid = [(x, y.clone()) for x, y in batches_of(digits.x_valid, digits.y_valid, 30)]
+    for o, truth in zip(observed, validated(digits, (2, 3), valid=valid), strict=True):
+        np.testing.assert_allclose(o.valid.score, truth, rtol=1e-6)
+    assert len(observed) == 3
+
+
+@pytest.mark.parametrize("budget", ["exact", 0.02])
+def test_whole_batches_are_copies_that_a_loop_may_write_over(digits, observed, budget):
+    """With batch norm whole batches are held, and nothing of the loop's stays behind."""
+    model = network(norm=True)
+    meter = Meter(model, nn.CrossEntropyLoss(), budget=budget, store=False)
+    train = [(x.clone(), y) for x, y in batches_of(digits.x_train, digits.y_train)]
+    for x, y in meter.train(train):
+        meter.record(nn.functional.cross_entropy(model(x), y))
+    for x, _ in train:
+        x.zero_()
+    held = [visit for _, _, visit in meter._log.sample()]
+    assert all(visit.loops is None for visit in held)
+    meter.end_epoch()
+    assert observed[0].sample.batch.size == len(held)
 
 
 def test_validation_targets_that_are_no_memory_of_torch_are_copied(digits, observed):

@@ -397,9 +397,9 @@ class Meter:
         if visit.is_looked_at:
             with self._session.shield("scoring after a step", account="looks", units=1):
                 self._onlooker.look_after_step(visit, seed)
-        if visit.is_checked and not self._is_whole:
-            with self._session.shield("looking after a step", is_light=True, account="visits"):
-                self._onlooker.end_step(visit)
+        if visit.is_checked:
+            with self._session.shield("looking after a step", is_light=True, account="seldom"):
+                self._onlooker.end_step(visit, is_whole=self._is_whole)
 
     # ------------------------------------------------------------------ end of the epoch
 

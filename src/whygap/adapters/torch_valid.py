@@ -21,7 +21,7 @@ from whygap.adapters.torch_batch import (
 from whygap.adapters.torch_rungs import Scoring
 from whygap.adapters.torch_scores import Functions, Seen, concatenated, score_all, score_seen, seen_by_default
 from whygap.adapters.torch_state import BATCH_NORM, DROPOUT, has_active, modes_of, preserved_loader
-from whygap.adapters.torch_visits import Loops, Onlooker, is_safe
+from whygap.adapters.torch_visits import HEAVIEST, Loops, Onlooker, is_safe
 from whygap.errors import InputError
 from whygap.observation import Array
 
@@ -175,8 +175,10 @@ class ValidationWatch:
             return
         if seen.is_light:
             own = seen.detached()
-            self._loops.append(Loops.of(own[:2]))
-            self._seen.append(seen.held() if self._is_copying or not is_safe(own.target) else own)
+            may_hold = seen.n_numbers <= HEAVIEST and is_safe(own[:2])
+            if may_hold:
+                self._loops.append(Loops.of(own[:2]))
+            self._seen.append(own if may_hold and not self._is_copying else seen.held())
         else:
             with self._session.preserved(), torch.no_grad():
                 self._seen.append(score_seen(self._functions, seen))

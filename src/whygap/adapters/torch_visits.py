@@ -145,7 +145,8 @@ class Onlooker:
 
     def begin(self, batch: Any, n_batches: int | None) -> None:
         """Begin an epoch of batches like this one, of which so many are sampled (None: all)."""
-        self._may_wait = n_batches is not None and n_batches * _bytes_of(batch) <= WAITING_BYTES
+        is_on_cpu = all(leaf.is_cpu for leaf in leaves(batch) if isinstance(leaf, torch.Tensor))  # other memory is scarce
+        self._may_wait = is_on_cpu and n_batches is not None and n_batches * _bytes_of(batch) <= WAITING_BYTES
 
     def hold(self, batch: Any, rows: int, draw: Draw | None, *, is_checked: bool, is_looked_at: bool = False) -> Visit:
         """Keep a batch that is about to be visited: all of it where it is checked, or where the rows are drawn later."""
@@ -153,14 +154,14 @@ class Onlooker:
         if draw is None or is_checked:
             visit = Visit(copied(batch), rows, rows, draw, is_checked, is_looked_at)
             if is_checked:
-                visit.loops = Loops.of(batch)
+                visit.loops = Loops.of((batch,))
         elif not self._may_wait:
             visit = Visit(batch, rows, rows, draw)
             visit.choose()  # which copies
         elif self._is_altered or not is_safe(batch):
             visit = Visit(copied(batch), rows, rows, draw)
         else:
-            visit = Visit(batch, rows, rows, draw, loops=Loops.of(batch))
+            visit = Visit(batch, rows, rows, draw, loops=Loops.of((batch,)))
         return visit
 
     def watch(self, visit: Visit, batch: Any) -> torch.utils.hooks.RemovableHandle:
@@ -212,12 +213,16 @@ class Onlooker:
                 scores = score_seen(self._functions, seen)
         visit.scores = scores if visit.index is None else {name: values[visit.index] for name, values in scores.items()}
 
-    def end_step(self, visit: Visit) -> None:
-        """Note whether the step has written into a batch that is checked, and draw what can't wait until the epoch ends."""
-        if visit.is_checked and visit.loops is not None:
-            self._is_altered = self._is_altered or not visit.loops.are_unaltered
+    def end_step(self, visit: Visit, *, is_whole: bool) -> None:
+        """Note whether the step has written into a batch that is checked, and draw what can't wait until the epoch ends.
+
+        Contents are compared, too: what is written through an array of another library no tensor counts.
+        """
+        if visit.loops is not None:
+            is_same = all(map(_is_equal, leaves(visit.batch), leaves(visit.loops.tensors[0])))
+            self._is_altered = self._is_altered or not is_same or not visit.loops.are_unaltered
             visit.loops = None
-        if not self._may_wait:
+        if not self._may_wait and not is_whole:
             visit.choose()
 
     def sound(self, visits: Sequence[tuple[int, int, Visit]]) -> list[tuple[int, int, Visit]]:
@@ -308,12 +313,14 @@ class Onlooker:
 def is_safe(batch: Any) -> bool:
     """Return whether a batch can be held without a copy: its memory is PyTorch's own, on this machine and for this process.
 
-    Of an array of another library nobody tells whether it was written into; and memory that is shared with the processes of a
-    loader is scarce.
+    Of an array of another library, and in inference mode, nobody tells whether it was written into; and memory that is shared
+    with the processes of a loader is scarce.
     """
     for tensor in leaves(batch):
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_cpu or tensor.is_inference():
+            return False
         storage = tensor.untyped_storage()
-        if not tensor.is_cpu or not storage.resizable() or storage.is_shared():
+        if not storage.resizable() or storage.is_shared():
             return False
     return True
 
