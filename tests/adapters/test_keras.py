@@ -434,7 +434,7 @@ def test_a_bug_inside_leaves_the_run_as_it_is_and_warns_once(digits, undisturbed
     monkeypatch.delenv("WHYGAP_STRICT")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        plant = lambda callback: monkeypatch.setattr(place, name, bug)  # noqa: E731
+        plant = lambda callback: monkeypatch.setattr(place, name, bug)  # noqa: E731  # two kinds of one thing
         digest, callback = run(digits, {"store": None, "verbose": 1 if name == "judge" else 0}, before=plant, epochs=2)
     assert digest == undisturbed
     ours = [w for w in caught if w.category is WhygapWarning]

@@ -103,7 +103,7 @@ def test_a_training_score_of_mid_epoch_is_held_against_validation_there():
     moved = signs_of_turn(falls(mid), falls(e), e, age=0.5)
     assert moved.growth == pytest.approx(0.0, abs=1e-6)
     assert signs_of_turn(falls(mid), falls(e), e, age=0.0).growth == pytest.approx(0.0, abs=1e-6)  # a constant offset
-    bent = lambda at: 4.0 * at**-0.5  # noqa: E731
+    bent = lambda at: 4.0 * at**-0.5  # noqa: E731  # as above
     assert abs(signs_of_turn(bent(mid), bent(e), e, age=0.5).growth) < abs(signs_of_turn(bent(mid), bent(e), e, age=0.0).growth)
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from whygap.answers import Findings, Redrawn, Turns, Worlds, findings_of
 from whygap.report.atomic import write_atomically
 from whygap.report.experiment_pictures import all_turns, deviations, edge, learnt_by_heart, real_and_ideal, turn_and_forecast
@@ -25,7 +23,7 @@ from whygap.report.experiment_tables import (
 )
 from whygap.report.figures import TRUE_MINUS, duration
 from whygap.report.labels import QUESTIONS, STATES
-from whygap.report.page import Picture
+from whygap.report.page import Picture, template_of
 from whygap.trials import Answer, Experiment, Question, Setting
 
 SHOWN = 3
@@ -61,9 +59,7 @@ def write_experiment_page(experiment: Experiment, answers: Sequence[Answer], pat
 
 def experiment_page_of(experiment: Experiment, answers: Sequence[Answer]) -> str:
     """Return the page that `write_experiment_page` writes."""
-    template = Environment(
-        loader=PackageLoader("whygap.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).get_template("experiment.html.j2")
+    template = template_of("experiment.html.j2")
     return template.render(
         title=f"whygap lab, experiment {experiment.id}",
         experiment=experiment,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from whygap.records import Cause, EpochGap, Run, Score, Verdict
@@ -49,11 +49,16 @@ def write_page(run: Run, verdict: Verdict, path: str | os.PathLike[str], *, titl
     return write_atomically(path, page_of(run, verdict, title=title).encode())
 
 
+def template_of(name: str) -> Template:
+    """Return a template of a page: everything put into it is escaped, and a name that it lacks is an error."""
+    loader = PackageLoader("whygap.report")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(name)
+
+
 def page_of(run: Run, verdict: Verdict, *, title: str | None = None) -> str:
     """Return the page that `write_page` writes."""
-    template = Environment(
-        loader=PackageLoader("whygap.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).get_template("report.html.j2")
+    template = template_of("report.html.j2")
     scores = sorted(run.scores, key=lambda score: score.name != verdict.score.name)
     shown = shown_of(run.epochs)
     named = {*shown.causes, *(c.cause for c in verdict.causes)}
