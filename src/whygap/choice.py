@@ -28,6 +28,9 @@ again, and nothing has been memorised yet."""
 GAIN_OF_DRAW = 0.8
 """Examples that are sure to be in the sample must take so much off the variance within batches: the others are fewer for it."""
 
+USUAL_SHARE = 0.25
+"""Share of a batch that is held once the time is there: of a first epoch that held less, the draws are compared at this one."""
+
 FEWEST_TO_COMPARE = 4
 """Examples of each batch from which it is told what they have left unexplained."""
 
@@ -84,7 +87,8 @@ def compare_draws(o: Observation, rungs: Rungs) -> float | None:
     s, design = o.sample, rungs.sampling.design
     if "visited" not in s.on_rung or s.unit.size < FEWEST_TO_COMPARE * s.batch.size:
         return None
-    rows, n = float(design.size.mean()), s.unit.size / s.batch.size
+    rows = float(design.size.mean())
+    n = max(s.unit.size / s.batch.size, USUAL_SHARE * rows)
     at_visit = s.on_rung["visited"].mean(axis=0)
     left = design.unexplained(train.each)
     share = design.share_of_population
@@ -118,7 +122,8 @@ def count_useful(o: Observation, rungs: Rungs) -> int | None:
     train, valid = rungs.levels.get("eval_mode"), rungs.levels.get("valid")
     if train is None or train.each is None or valid is None or rungs.sampling is None or rungs.sampling.is_whole:
         return None
-    ours = rungs.sampling.design.error(train.each).variance
+    error = rungs.sampling.error_of_mean(train.each)
+    ours = 0.0 if error.is_bounded else error.moments.variance
     theirs = valid.errors[VALIDATION_DRAW].moments.variance
     if not (ours > 0.0 and theirs > 0.0):
         return None

@@ -81,13 +81,19 @@ class Sampling:
 
     design: Design
     bounds: tuple[float, float] | None = None
+    _known: dict[int, tuple[Array, Error]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def is_whole(self) -> bool:
         return self.design.is_whole
 
     def error_of_mean(self, each: Array) -> Error:
-        """Return how far the estimated mean of `each` is from what all visited examples would give."""
+        """Return how far the estimated mean of `each` is from what all visited examples would give; of one array once."""
+        if id(each) not in self._known:
+            self._known[id(each)] = each, self._error(each)
+        return self._known[id(each)][1]
+
+    def _error(self, each: Array) -> Error:
         error = self.design.error(each)
         units = self.design.weight.size
         if self.bounds is not None and np.ptp(each) == 0.0 and units >= self.fewest:
@@ -123,9 +129,11 @@ class Rungs:
         errors |= {s: _turned(above.errors[s]) for s in above.errors if s not in here.errors}
         sampling = self.sampling
         if sampling is not None and not sampling.is_whole and here.each is not above.each:
-            zero = 0.0 * sampling.design.unit
-            change = (zero if here.each is None else here.each) - (zero if above.each is None else above.each)
-            errors["examples that were not sampled"] = sampling.error_of_mean(change)
+            if here.each is None and above.each is not None:
+                error = _turned(sampling.error_of_mean(above.each))
+            elif here.each is not None:
+                error = sampling.error_of_mean(here.each if above.each is None else here.each - above.each)
+            errors["examples that were not sampled"] = error
         return estimate_with(here.value - above.value, errors, level=level, n=max(here.n, above.n))
 
 
@@ -276,6 +284,10 @@ def _add_scored(rungs: Rungs, o: Observation, v: Visits) -> None:
         if name not in s.on_rung or (name == "visited" and v.is_plain_mean):
             continue
         repeats = s.on_rung[name]
+        twin = next((n for n in RESCORED if n in rungs.levels and s.on_rung[n] is repeats), None)
+        if twin is not None:
+            rungs.levels[name] = rungs.levels[twin]
+            continue
         if not is_usable(repeats):
             rungs.lost[name] = _not_finite(repeats, "scored examples", o)
             continue

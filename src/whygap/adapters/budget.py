@@ -42,6 +42,10 @@ HORIZON = 10
 SEEN = 0.85
 """Share of what measuring costs that our clock sees; the rest are calls, caches that are cold afterwards, and freed memory."""
 
+FIRST_REST = 0.5
+"""Share of what the rest costs in a first epoch that it is taken to cost in the second, and share of what the second may spend
+that it is taken to cost at most: the first one also opens files, warms up and compiles."""
+
 RECENT = 3
 """Epochs by which it is told how long the next one will train, and what things cost."""
 
@@ -110,6 +114,7 @@ class Ledger:
         self._unit_s: dict[Account, float] = {}  # what one is expected to cost
         self._training_s = 0.0  # of this epoch, once its training has ended
         self._compiled_s = 0.0  # of that, what only a first step takes
+        self._first_rest_s = 0.0
         self._latest_s: list[float] = []  # of the latest epochs' training
         self._rows = 0  # trained on in this epoch
         self._last_rows = 0  # the last epoch in which rows were scored on all rungs
@@ -185,7 +190,8 @@ class Ledger:
             return _laid_out(self.budget, MOST_BATCHES, ENOUGH_LOOKS, rows=rows, visits=visits, is_whole=is_whole)
         if not self._expected_s:
             return _laid_out(FIRST_ROWS, 2 * FEWEST_BATCHES, 0, rows=rows, visits=visits, is_whole=is_whole)
-        free = self._allowance(self._expected_s) - self._unit_s.get("rest", 0.0)
+        allowance = self._allowance(self._expected_s)
+        free = allowance - self._unit_s.get("rest", FIRST_REST * max(0.0, min(allowance, self._first_rest_s)))
         each = self._unit_s.get("rows", self._guess())
         batches = self._affordable("visits", free if is_whole else free / 2, rows * each if is_whole else 0.0)
         if not is_whole:
@@ -266,12 +272,14 @@ class Ledger:
             return
         self.trained_s += self._training_s
         self.charged_s += self._charged()
-        self._units["rest"] = self.epoch > 1  # the first time it also opens files and warms up
+        self._units["rest"] = self.epoch > 1
         for account, units in self._units.items():
             if units:
                 paid = self._paid_s[account] = [*self._paid_s.get(account, ()), self._spent[account] / units][-HORIZON:]
                 # of rows, a part of the cost is the same for few and for many: few look dear
                 self._unit_s[account] = min(paid) if account == "rows" else sorted(paid[-RECENT:])[len(paid[-RECENT:]) // 2]
+        if self.epoch == 1:
+            self._first_rest_s = self._spent["rest"]
         if self._training_s:
             self._latest_s = [*self._latest_s, self._training_s - self._compiled_s][-RECENT:]
 

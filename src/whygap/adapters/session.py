@@ -183,10 +183,16 @@ class Session:
         self, observations: Sequence[Observation], *, evaluations: int, repetition: Repetition | None = None
     ) -> tuple[EpochGap, ...]:
         """Build the gaps of one epoch, put them on disk in one transaction, and return them."""
+        with self.preserved():
+            return self._end_epoch(observations, evaluations, repetition)
+
+    def _end_epoch(
+        self, observations: Sequence[Observation], evaluations: int, repetition: Repetition | None
+    ) -> tuple[EpochGap, ...]:
         gaps: list[EpochGap] = []
         useful: list[int | None] = []
         for o in observations:
-            with self.shield(f"explaining the {o.score.name}"):
+            with self.shield(f"explaining the {o.score.name}", is_light=True):
                 rungs = measure_rungs(o)
                 gaps.append(build_epoch_gap(o, rungs))
                 useful.append(count_useful(o, rungs))
@@ -201,7 +207,7 @@ class Session:
         self.run = msgspec.structs.replace(self.run, epochs=(*self.run.epochs, *gaps))
         if self._path is not None:
             self._unsaved.append(tuple(gaps))
-        with self.shield(SAVING):
+        with self.shield(SAVING, is_light=True):
             self._save()
         return tuple(gaps)
 

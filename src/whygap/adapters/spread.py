@@ -25,6 +25,11 @@ class Spread(Generic[T]):
     rng : random.Random
         Draws the visits.
 
+    Attributes
+    ----------
+    next : int
+        The visit that is wanted next, from 0.
+
     Examples
     --------
     >>> spread = Spread(4, expected=12, rng=random.Random(0))
@@ -46,23 +51,28 @@ class Spread(Generic[T]):
         self._end = 0
         self._drawn = (0, 0)  # the visit last wanted and the first visit of its block
         self._held: list[tuple[int, int, T]] = []
-        self._target = 0
+        self.next = 0
         self._begin_block()
 
     def wants(self) -> bool:
         """Count the next visit and return whether it is the one that was drawn from its block."""
         visit = self.seen
         self.seen = visit + 1
-        if visit != self._target:
+        if visit != self.next:
             return False
         self._drawn = visit, self._start
         self._begin_block()
         return True
 
+    def take(self) -> None:
+        """Go on to the visit that is wanted `next`, for those who count visits themselves."""
+        self.seen = self.next
+        self.wants()
+
     @property
     def is_next(self) -> bool:
         """Whether the visit after the last one counted is wanted."""
-        return self._target == self.seen
+        return self.next == self.seen
 
     def keep(self, item: T) -> None:
         """Hold what belongs to the visit that was just wanted."""
@@ -94,7 +104,7 @@ class Spread(Generic[T]):
         if self._expected and self._n_blocks is not None:
             u = min(self._n_blocks, self._expected)
             self._end = self._expected * (self._block + 1) // u
-        self._target = self._start if self._end == self._start + 1 else self._rng.randrange(self._start, self._end)
+        self.next = self._start if self._end == self._start + 1 else self._rng.randrange(self._start, self._end)
 
     def _merge(self) -> None:
         """Of the held visits that now share a block, keep one at random: both stood for as many visits."""

@@ -207,7 +207,8 @@ class Meter:
                     rows = count_rows(batch)
                     log = self._log or self._begin_visits(loader, batch, rows)
                     log.rows.append(rows)
-                    if log.spread.wants():
+                    if position == log.spread.next:
+                        log.spread.take()
                         visit, handle = self._see(log, batch, rows)
                 except Exception as error:
                     session.fail("seeing a batch", error)

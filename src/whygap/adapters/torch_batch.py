@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from itertools import pairwise
 from typing import Any
 
@@ -80,18 +80,21 @@ def to_device(batch: Any, device: torch.device) -> Any:
     return mapped(batch, lambda t: t.to(device))
 
 
-def leaves(batch: Any) -> Iterator[Any]:
-    """Yield what is inside a nest of dicts, lists and tuples, in order."""
+def leaves(batch: Any) -> list[Any]:
+    """Return what is inside a nest of dicts, lists and tuples, in order."""
     if isinstance(batch, torch.Tensor):
-        yield batch
-    elif isinstance(batch, (tuple, list)):
-        for item in batch:
-            yield from leaves(item)
-    elif isinstance(batch, Mapping):
-        for item in batch.values():
-            yield from leaves(item)
-    else:
-        yield batch
+        return [batch]
+    if isinstance(batch, Mapping) and not isinstance(batch, (tuple, list)):
+        batch = batch.values()
+    elif not isinstance(batch, (tuple, list)):
+        return [batch]
+    found: list[Any] = []
+    for item in batch:
+        if isinstance(item, torch.Tensor):
+            found.append(item)
+        else:
+            found += leaves(item)
+    return found
 
 
 def mapped(batch: Any, function: Callable[[torch.Tensor], torch.Tensor]) -> Any:
@@ -134,18 +137,21 @@ def cut(batch: Any, rows: int) -> Any:
 def joined(batches: Sequence[Any]) -> Any | None:
     """Return the rows of several batches as one, or None where they can't be stacked: other keys, or shapes behind the rows."""
     first = batches[0]
-    flat = [list(leaves(b)) for b in batches]
-    if not flat[0] or any(len(f) != len(flat[0]) for f in flat):
-        return None
     if isinstance(first, Mapping) and any(list(b) != list(first) for b in batches):
+        return None
+    flat = [leaves(b) for b in batches]
+    if not flat[0] or any(len(f) != len(flat[0]) for f in flat):
         return None
     columns = list(zip(*flat, strict=True))
     for column in columns:
-        if not all(isinstance(t, torch.Tensor) and t.ndim > 0 for t in column):
+        if not all(isinstance(t, torch.Tensor) for t in column) or len({t.dtype for t in column}) > 1:
             return None
-        if len({(t.shape[1:], t.dtype, t.device) for t in column}) > 1:
-            return None
-    whole = iter([torch.cat(column) for column in columns])
+        if any(t.shape[1:] != column[0].shape[1:] for t in column if not t.numel()):
+            return None  # which would be stacked in silence where it is empty
+    try:
+        whole = iter([torch.cat(column) for column in columns])
+    except RuntimeError:  # other shapes or devices: asking for those takes longer than trying
+        return None
     return mapped(first, lambda _: next(whole))
 
 

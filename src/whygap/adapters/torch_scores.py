@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ class Seen(NamedTuple):
     @property
     def n_numbers(self) -> int:
         """How many numbers are in both."""
+        if type(self.output) is type(self.target) is torch.Tensor:
+            return self.output.numel() + self.target.numel()
         return sum(leaf.numel() for leaf in leaves((self.output, self.target)))
 
     @property
@@ -78,7 +81,21 @@ def per_example(loss: PerExample) -> PerExample:
     if isinstance(loss, torch.nn.Module) and hasattr(loss, "reduction"):
         loss = copy.copy(loss)
         vars(loss)["reduction"] = "none"
+    if type(loss) is torch.nn.CrossEntropyLoss:
+        return partial(_cross_entropy, loss)
     return loss
+
+
+def _cross_entropy(loss: PerExample, output: Any, target: Any) -> torch.Tensor:
+    """Return the cross-entropy of every example, by one of torch.nn without reduction.
+
+    Of examples in rows and few classes, PyTorch takes one row after the other on a processor; laid out as the pixels of one
+    picture, the very same sums are done for several at a time, in a seventh of the time.
+    """
+    is_in_rows = type(output) is type(target) is torch.Tensor and output.ndim == 2 and target.ndim == 1
+    if is_in_rows and output.is_cpu and output.shape[0] == target.shape[0]:
+        return loss(output.T[None], target[None])[0]
+    return loss(output, target)
 
 
 def more_scores(scores: Mapping[str, PerExample] | Iterable[str]) -> dict[str, PerExample]:

@@ -117,6 +117,7 @@ class ValidationWatch:
         self._forward = forward
         self._session = session
         self._is_copying = is_copying
+        self._is_like_first = False  # whether batches whose output and target are plain tensors can be held as the first was
         self._loops: list[Loops] = []
         self._seen: list[Seen | dict[str, Array]] = []
         self.rows: list[int] = []
@@ -166,22 +167,32 @@ class ValidationWatch:
 
     def _note(self, batch: Any, output: Any) -> None:
         rows = self.rows[-1]
+        is_plain = self._is_like_first and type(output) is torch.Tensor and len(batch) == 2 and type(batch[1]) is torch.Tensor
+        if is_plain and not output.is_inference() and not batch[1].is_inference():
+            seen = Seen(output.detach(), batch[1], rows)
+            if seen.is_light and output.numel() + batch[1].numel() <= HEAVIEST:
+                self._loops.append(Loops(seen[:2], (output._version, batch[1]._version)))
+                self._seen.append(seen)
+                return
         if self._forward is default_forward:
-            seen: Seen | None = seen_by_default(output, batch, rows)
+            found: Seen | None = seen_by_default(output, batch, rows)
         else:
             with self._session.preserved(), torch.no_grad():
-                seen = self._onlooker.pair(batch, output, rows)
-        if seen is None:
+                found = self._onlooker.pair(batch, output, rows)
+        if found is None:
             return
-        if seen.is_light:
-            own = seen.detached()
-            may_hold = seen.n_numbers <= HEAVIEST and is_safe(own[:2])
+        if found.is_light:
+            own = found.detached()
+            may_hold = found.n_numbers <= HEAVIEST and is_safe(own[:2])
             if may_hold:
                 self._loops.append(Loops.of(own[:2]))
-            self._seen.append(own if may_hold and not self._is_copying else seen.held())
+            is_held = may_hold and not self._is_copying
+            # one pass, one kind of memory: where the first batch may be held, so may those after it
+            self._is_like_first = is_held and self._forward is default_forward and isinstance(batch, (tuple, list))
+            self._seen.append(own if is_held else found.held())
         else:
             with self._session.preserved(), torch.no_grad():
-                self._seen.append(score_seen(self._functions, seen))
+                self._seen.append(score_seen(self._functions, found))
 
 
 def is_told_plain_mean(side: ValidSide, told: Mapping[str, float]) -> bool:
