@@ -189,7 +189,10 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
                 repeats=repeats,
             )
             self._watch = ValidWatch(is_exact=self._budget == "exact", seed=self._seed)
-            self._tap = Tap(model, "train_function", before=self._steps.before, after=self._steps.after)
+            steps = self._steps
+            self._tap = Tap(
+                model, "train_function", before=steps.before, after=steps.after, wants=steps.wants, ended=steps.end_call
+            )
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         session = self._watching()
@@ -270,6 +273,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         if steps is None or probe is None or steps.log is None:
             return [], 0  # watching could not be started, which has been told
         log = steps.log
+        steps.complete(told)
         if not log.rows:
             raise InputError("no batch of this epoch was seen")
         names = ("loss", *(n for n in steps.names if n != "loss" and n in told))

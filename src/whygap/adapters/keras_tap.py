@@ -54,15 +54,26 @@ class Tap:
     before : callable
         `before(state, peek)`, with the raw state on JAX and None on torch; `peek()` is the batch that is about to be stepped
         on, or None where there is none.
+    wants : callable
+        `wants()` tells, once for every call, whether it is to be seen. Others pass, and cost no more than the question.
+    ended : callable
+        `ended()` is called where the data ended within a call: it was none.
     after : callable
         `after(batches, logs, state)`, with all batches of the call (several under steps_per_execution) and the state after it.
     """
 
     def __init__(
-        self, model: Any, name: str, *, before: Callable[[Any, Peek], None], after: Callable[[list[Batch], Any, Any], None]
+        self,
+        model: Any,
+        name: str,
+        *,
+        before: Callable[[Any, Peek], None],
+        after: Callable[[list[Batch], Any, Any], None],
+        wants: Callable[[], bool] = lambda: True,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._model, self._name = model, name
-        self._before, self._after = before, after
+        self._before, self._after, self._wants, self._ended = before, after, wants, ended
         self._batches = Peekable(iter(()))
         self.function = getattr(model, name)
         # Each fit gives the model a new History. A fit that was interrupted between two steps tells its callbacks nothing, and
@@ -75,6 +86,8 @@ class Tap:
             self.remove()
             return self.function(*arguments)
         try:
+            if not self._wants():
+                return self.function(*arguments)
             if len(arguments) == 2:  # JAX: (state, iterator) -> (logs, state)
                 state, iterator = arguments
                 batches = self._batches
@@ -89,8 +102,9 @@ class Tap:
                 self._before(None, lambda: taken[0])
                 result = self.function(*arguments)
                 self._after(taken, result, None)
-        except StopIteration:
-            raise  # how an epoch ends whose length nobody knew
+        except StopIteration:  # how an epoch ends whose length nobody knew
+            self._ended()
+            raise
         except BaseException:
             self.remove()  # the run ends here; nothing of ours may stay on the model
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,13 @@ from whygap.adapters.keras_scores import rows_of
 from whygap.adapters.keras_tap import Peek
 from whygap.adapters.repeats import Repeats
 from whygap.adapters.session import Session
+from whygap.errors import InputError
 
 SEEING = "seeing a batch"
 
-SEEING_S = 6e-6
-"""Seconds that it takes to see a step that isn't sampled. Clocks around it would show more: the turns of other threads too."""
+SEEING_S, PASSING_S = 6e-6, 0.6e-6
+"""Seconds that it takes to see a step that isn't sampled, and to let one pass. Clocks around it would show more: the turns of
+other threads too."""
 
 
 class Steps:
@@ -59,7 +61,10 @@ class Steps:
         repeats: Repeats,
     ) -> None:
         self._session, self._probe, self._seed, self._repeats = session, probe, seed, repeats
-        self._n_expected, self._per_call = n_planned, per_call
+        self._n_planned, self._n_expected, self._per_call = n_planned, n_planned, per_call
+        self._usual: int | None = None  # rows of every call but the last, where that is known
+        self._n_made = self._n_seen = 0  # calls of this epoch
+        self._due = 0  # the next of them that is to be seen whatever the time
         self.names = names
         self.number = 0
         self.size = 0  # rows of a batch
@@ -67,7 +72,6 @@ class Steps:
         self.is_plain = True  # as far as it's known, a batch's loss is the plain mean of its examples' and the penalty
         self.needs_visits = False
         self.n_scored = 0  # examples, in passing
-        self.n_seen = 0  # batches, of this epoch
         self.n_calls = 0
         self.marked: tuple[int, Any] | None = None
         self.notes: tuple[str, ...] = ()
@@ -82,16 +86,50 @@ class Steps:
         """Make ready for another epoch."""
         if self.log is not None and self.log.rows:
             self._n_expected = len(self.log.rows)
+            self._usual = self._usual_of(self.log.rows)
+        self._n_made = self._n_seen = self._due = 0
         self.number, self.log, self._wanted, self._latest, self._is_begun = number, None, None, None, False
-        self.n_scored, self.n_seen, self.n_calls, self.notes = 0, 0, 0, ()
+        self.n_scored, self.n_calls, self.notes = 0, 0, ()
+
+    def _usual_of(self, rows: list[int]) -> int | None:
+        """Return how many rows every call but the last has, where Keras knows how many calls there are; None if they differ."""
+        is_whole = len(rows) == self._n_planned and (self._usual is not None or len(set(rows[:-1])) == 1)
+        return rows[0] if is_whole else self._usual
+
+    def wants(self) -> bool:
+        """Count the call that comes and return whether it is to be seen.
+
+        Once batches are known to be alike, that is what the sample and the audit need, and the last one, which may be smaller:
+        Keras's running mean tells of all others together.
+        """
+        n = self._n_made
+        self._n_made = n + 1
+        return n >= self._due or self._session.ledger.clock() >= self._repeats.next_s
+
+    def end_call(self) -> None:
+        """Take back the call that was counted last: there were no more data for it."""
+        self._n_made -= 1
 
     def end_training(self) -> None:
         """Close the books on the training of this epoch: what comes now is validation, or ours."""
         if self.log is not None:
-            if self._latest is not None and self._latest not in self.log.recorded[-1:]:
-                self.log.recorded.append(self._latest)
-            self._session.ledger.spend("rest", SEEING_S * len(self.log.rows))
+            self._pass(self._n_made)
+            passed = self._n_made - self._n_seen
+            self._session.ledger.spend("rest", SEEING_S * self._n_seen + PASSING_S * passed)
             self._session.ledger.end_training(rows=sum(self.log.rows))
+
+    def complete(self, told: Mapping[str, Any]) -> None:
+        """Add what the whole epoch has come to, as Keras told, where the last call was not seen or not sampled."""
+        log = self.log
+        if log is None or not log.rows or (log.recorded and log.recorded[-1][0] == len(log.rows) - 1):
+            return
+        is_seen = self._latest is not None and self._latest[0] == len(log.rows) - 1
+        log.recorded.append(self._latest if is_seen else (len(log.rows) - 1, told))
+
+    def _pass(self, n: int) -> None:
+        """Count the rows of the calls before the `n`-th that were not seen."""
+        if self.log is not None and self._usual is not None:
+            self.log.rows += [self._usual] * (n - len(self.log.rows))
 
     def before(self, state: Any, peek: Peek) -> None:
         """Decide whether the call that follows is sampled and, where only that tells, score it just before its own update."""
@@ -101,38 +139,47 @@ class Steps:
             first = peek()  # outside of the shield, which would take back what the user's own data draw at random
             with self._session.shield("starting an epoch"):
                 self._open(state, first)
-        log = self.log
+        log, self._n_seen = self.log, self._n_seen + 1
+        self._pass(self._n_made - 1)
+        if log is None or len(log.rows) != log.spread.next:
+            return
         try:
-            if log is not None and log.spread.wants():
-                self._wanted = Held()
+            log.spread.take()
+            wanted = self._wanted = Held()
+            is_scored = self._is_visit_scored(log)
         except Exception as error:
-            self.log = log = None
+            self.log = None
             self._session.fail(SEEING, error)
-        if log is not None and self._wanted is not None and self._is_visit_scored(log):
+            return
+        if is_scored:
             batch = peek()
             if batch is None:
                 return
             with self._scoring("scoring a visit", "visits"):
-                self._wanted.at_visit = self._score(self._values(state), batch)
+                wanted.at_visit = self._score(self._values(state), batch)
                 if self.checked is None:
-                    self.checked, self.checked_in = (len(log.rows), self._wanted.at_visit), self.number
+                    self.checked, self.checked_in = (len(log.rows), wanted.at_visit), self.number
 
     def after(self, batches: list[Batch], logs: Any, state: Any) -> None:
         """Take note of a call that has been made."""
-        log, held = self.log, self._wanted
-        for batch in batches:
-            self._repeats.see(batch, self.n_seen)
-            self.n_seen += 1
+        log, held, ledger = self.log, self._wanted, self._session.ledger
+        if ledger.clock() >= self._repeats.next_s:
+            for k, batch in enumerate(batches, (self._n_made - 1) * self._per_call):
+                self._repeats.see(batch, k)
         try:
             if log is not None and batches:
-                log.rows.append(rows_of(batches[0][0]) if len(batches) == 1 else count_rows(batches))
-                self._latest = len(log.rows) - 1, logs
-                if held is not None or log.spread.is_next:  # of a sampled call, and of the one before it
+                rows = log.rows
+                rows.append(rows_of(batches[0][0]) if len(batches) == 1 else count_rows(batches))
+                n = len(rows)
+                if self._usual is not None:
+                    self._go_on(log, n)
+                self._latest = n - 1, logs
+                if held is not None or n == log.spread.next:  # of a sampled call, and of the one before it
                     log.recorded.append(self._latest)
-                if self._session.ledger.epoch == 1 and len(log.rows) == 1:
-                    self._session.ledger.begin_steps()
+                if n == 1 and ledger.epoch == 1:
+                    ledger.begin_steps()
         except Exception as error:
-            self.log = None  # an epoch with a hole in it tells nothing
+            self.log, self._usual = None, None  # an epoch with a hole in it tells nothing
             self._session.fail(SEEING, error)
         if self.log is None or log is None or held is None:
             return
@@ -143,6 +190,14 @@ class Steps:
             self._session.ledger.spend("looks", 0.0, 1)
             with self._scoring("scoring after an update", "looks"):
                 held.after = self._score(self._values(state), batches[0])
+
+    def _go_on(self, log: VisitLog[Held], n: int) -> None:
+        """Find the next call that is to be seen, after `n` of them: a sampled one, or the one before that, or the last."""
+        last = (self._n_planned or 0) - 1
+        if n <= last and log.rows[-1] != self._usual:
+            raise InputError(f"batches differ from those of the epochs before: {log.rows[-1]} rows, {self._usual} until now")
+        sampled = log.spread.next
+        self._due = min(sampled - 1 if sampled > n else sampled, max(n, last))
 
     @contextlib.contextmanager
     def _scoring(self, doing: str, account: Account) -> Iterator[None]:

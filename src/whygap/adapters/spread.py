@@ -69,11 +69,6 @@ class Spread(Generic[T]):
         self.seen = self.next
         self.wants()
 
-    @property
-    def is_next(self) -> bool:
-        """Whether the visit after the last one counted is wanted."""
-        return self.next == self.seen
-
     def keep(self, item: T) -> None:
         """Hold what belongs to the visit that was just wanted."""
         self._held.append((*self._drawn, item))
