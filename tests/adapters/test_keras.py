@@ -1,6 +1,7 @@
 """The Keras callback against Keras's own `evaluate`, on the backend that KERAS_BACKEND names (JAX by default)."""
 
 import hashlib
+import itertools
 import random
 import warnings
 
@@ -567,3 +568,72 @@ def test_peekable_raises_errors_where_they_belong():
     with pytest.raises(StopIteration):
         next(stream)
     assert stream.taken == [1]
+
+
+class StopIn(keras.callbacks.Callback):
+    """Stop the run amid an epoch."""
+
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.at, self.epoch = (epoch, batch), 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = self.model.stop_training or (self.epoch, batch) == self.at
+
+
+def passing(monkeypatch, digits, *others, is_passing=True, **options):
+    """Train with calls that pass unseen or without; return the gaps without their times, and how many calls were seen."""
+    seen, after = [], whygap.adapters.keras_visits.Steps.after
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            whygap.adapters.keras_visits.Steps, "after", lambda self, *more: seen.append(self.number) or after(self, *more)
+        )
+        patch.setattr(whygap.adapters.repeats.Repeats, "begin_epoch", lambda self: setattr(self, "next_s", float("inf")))
+        if not is_passing:
+            patch.setattr(whygap.adapters.keras_visits.Steps, "_usual_of", lambda self, rows: None)
+        callback = watcher(budget=96)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # Keras: the data ran out
+            fit(network(dropout=0.3), digits, callback, *others, epochs=4, **options)
+    gaps = [(g.train_reported, g.valid_reported, g.terms, g.rungs, g.notes) for g in callback.epochs]
+    return gaps, [seen.count(epoch) for epoch in range(1, 5)]
+
+
+@pytest.mark.parametrize("batch_size", [32, 40], ids=["a short last batch", "all alike"])
+def test_calls_that_pass_unseen_change_nothing(digits, monkeypatch, batch_size):
+    gaps, seen = passing(monkeypatch, digits, batch_size=batch_size)
+    every, all_seen = passing(monkeypatch, digits, is_passing=False, batch_size=batch_size)
+    assert gaps == every
+    n = -(-1000 // batch_size)
+    assert all_seen == [n] * 4
+    assert seen[0] == n
+    assert max(seen[1:]) < n * 3 / 4
+
+
+def test_a_run_that_is_stopped_among_calls_that_pass_unseen(digits, monkeypatch):
+    gaps, seen = passing(monkeypatch, digits, StopIn(2, 17))
+    every, all_seen = passing(monkeypatch, digits, StopIn(2, 17), is_passing=False)
+    assert all_seen[2] == 18 > seen[2]
+    assert len(gaps) == len(every) == 3
+    assert gaps[:2] == every[:2]
+    assert gaps[2][:2] == every[2][:2]
+    for ours, theirs in zip(gaps[2][2], every[2][2], strict=True):  # the last running mean is told by Keras, in full precision
+        assert (ours.cause, ours.value) == (theirs.cause, pytest.approx(theirs.value, abs=1e-6))
+
+
+def test_batches_that_are_others_in_a_later_epoch_are_told(digits, monkeypatch):
+    monkeypatch.delenv("WHYGAP_STRICT", raising=False)
+
+    def growing():
+        for k in itertools.count():
+            rows = slice(0, 32 if k < 10 else 48)
+            yield digits.x_train[rows], digits.y_train[rows]
+
+    callback = watcher(budget=96)
+    keras.utils.set_random_seed(0)
+    with pytest.warns(WhygapWarning, match="batches differ from those of the epochs before: 48 rows, 32 until now"):
+        network().fit(growing(), steps_per_epoch=10, epochs=4, verbose=0, shuffle=False, callbacks=[callback])
+    assert [bool(gap.terms) for gap in callback.epochs] == [True, False, True, True]
