@@ -55,8 +55,8 @@ class Case:
 
 
 FULL = {
-    "torch:mlp": Case(60_000, 10_000, 8),
-    "torch:mlp-indexed": Case(60_000, 10_000, 8),
+    "torch:mlp": Case(60_000, 10_000, 16),
+    "torch:mlp-indexed": Case(60_000, 10_000, 16),
     "torch:cnn": Case(60_000, 10_000, 3),
     "torch:lstm": Case(60_000, 10_000, 4),
     "keras:mlp": Case(60_000, 10_000, 16),

@@ -39,7 +39,7 @@ DEAR = 4
 HORIZON = 10
 """Epochs over which a debt, or a surplus, is evened out."""
 
-SEEN = 0.85
+SEEN = 0.75
 """Share of what measuring costs that our clock sees; the rest are calls, caches that are cold afterwards, and freed memory."""
 
 FIRST_REST = 0.5

@@ -117,7 +117,7 @@ class ValidationWatch:
         self._forward = forward
         self._session = session
         self._is_copying = is_copying
-        self._is_like_first = False  # whether batches whose output and target are plain tensors can be held as the first was
+        self._plain: Any = None  # the type of a batch of which output and target were plain tensors, held without a copy
         self._loops: list[Loops] = []
         self._seen: list[Seen | dict[str, Array]] = []
         self.rows: list[int] = []
@@ -167,7 +167,7 @@ class ValidationWatch:
 
     def _note(self, batch: Any, output: Any) -> None:
         rows = self.rows[-1]
-        is_plain = self._is_like_first and type(output) is torch.Tensor and len(batch) == 2 and type(batch[1]) is torch.Tensor
+        is_plain = type(batch) is self._plain and len(batch) == 2 and type(output) is type(batch[1]) is torch.Tensor
         if is_plain and not output.is_inference() and not batch[1].is_inference():
             seen = Seen(output.detach(), batch[1], rows)
             if seen.is_light and output.numel() + batch[1].numel() <= HEAVIEST:
@@ -188,7 +188,8 @@ class ValidationWatch:
                 self._loops.append(Loops.of(own[:2]))
             is_held = may_hold and not self._is_copying
             # one pass, one kind of memory: where the first batch may be held, so may those after it
-            self._is_like_first = is_held and self._forward is default_forward and isinstance(batch, (tuple, list))
+            is_like_others = is_held and self._forward is default_forward and isinstance(batch, (tuple, list))
+            self._plain = type(batch) if is_like_others else None
             self._seen.append(own if is_held else found.held())
         else:
             with self._session.preserved(), torch.no_grad():
