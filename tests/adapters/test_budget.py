@@ -187,3 +187,15 @@ def test_what_is_no_budget(budget):
 @pytest.mark.parametrize("budget", [0.02, 1, 512, "exact"])
 def test_what_is_one(budget):
     assert check_budget(budget) == budget
+
+
+@pytest.mark.parametrize("extra", [0.0, 5e-3, 1.0])
+def test_a_second_epoch_expects_the_rest_to_cost_about_what_it_does(extra):
+    """A first epoch also opens files and compiles; but that the second would cost nothing but rows is no good guess either."""
+    world = watched(rest=8e-3)
+    world.epoch(extra=extra)
+    spent = []
+    for _ in range(3):
+        world.epoch()
+        spent.append(world.ledger.spent_s)
+    assert spent[0] <= max(1.5 * spent[1], 0.02)

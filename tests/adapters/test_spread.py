@@ -82,3 +82,13 @@ def test_what_was_not_kept_belongs_to_the_block_before():
 
 def test_visits_that_do_not_count_are_forgotten():
     assert [v for v, _, _ in draw(None, 5, 0).items(3)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("expected", [None, 40, 55])
+def test_who_counts_visits_himself_takes_the_same(expected):
+    asked, taken = draw(6, 40, 3, expected=expected), Spread(6, expected=expected, rng=random.Random(3))
+    for visit in range(40):
+        if visit == taken.next:
+            taken.take()
+            taken.keep(visit)
+    assert taken.items(40) == asked.items()
