@@ -3,8 +3,8 @@
     python benchmarks/overhead.py [--quick] [--only torch:mlp ...] [--rounds 9] [--epochs N] [--threads N]
                                   [--seed 0] [--json FILE]
 
-Three arms, in PyTorch and in Keras on JAX, for three models each (mlp: 60,000 training and 10,000 validation pictures of
-28 x 28; cnn with dropout: 12,000 and 2,000; lstm: 24,000 and 4,000; batch 128, Adam):
+Three arms, in PyTorch and in Keras on JAX, for three models each (mlp, cnn with dropout, lstm: 60,000 training and 10,000
+validation pictures of 28 x 28, but for Keras's cnn, 12,000 and 2,000, and lstm, 24,000 and 4,000; batch 128, Adam):
 
     without         the user's own training with the user's own validation pass after every epoch
     whygap          the same with a `Meter` or a `GapCallback` at its default budget, its run kept in a store on disk
