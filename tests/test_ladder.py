@@ -179,6 +179,9 @@ def observations(draw):
     if draw(st.booleans()):
         fresh = arrays(draw, draw(st.integers(0, 8)))
     causes = [cause for _, cause in LADDER if cause is not None] + ["generalisation"]
+    absent = frozenset(draw(st.lists(st.sampled_from(causes), unique=True, max_size=5)))
+    if valid is not None and "penalty_valid" in absent:
+        valid = replace(valid, penalty=None)  # who says that there is none doesn't give one
     return Observation(
         epoch=draw(st.integers(0, 10**6)),
         score=Score(name="accuracy", higher_is_better=draw(st.booleans())),
@@ -188,7 +191,7 @@ def observations(draw):
         sample=sample,
         valid=valid,
         fresh=fresh,
-        absent=frozenset(draw(st.lists(st.sampled_from(causes), unique=True, max_size=5))),
+        absent=absent,
         not_measured=draw(st.dictionaries(st.sampled_from(causes), st.just("nobody looked"), max_size=2)),
         method=draw(st.sampled_from(["plain", "difference", "regression"])),
         level=draw(st.sampled_from([0.5, 0.95, 0.999])),
