@@ -204,6 +204,23 @@ def test_what_was_written_into_after_its_visit_is_left_out(digits, observed, mon
     assert all(gap.gap is not None for gap in runs[0].epochs)
 
 
+def test_once_a_batch_was_written_into_the_next_ones_are_copied(digits, observed, looks, monkeypatch):
+    """In the same epoch, in which those before it were held as they are."""
+    monkeypatch.delenv("WHYGAP_STRICT", raising=False)
+    seen = []
+
+    def write(x):
+        seen.append(x)
+        if len(seen) > (FIRST - 1) * N_BATCHES + 5:
+            x.mul_(1.0)
+
+    with pytest.warns(WhygapWarning, match="1 of 25 batches were written into, as never before"):
+        train(digits, [5], alter=write)
+    left = observed[FIRST - 1].sample.batch.tolist()
+    assert len(left) == N_BATCHES - 1
+    assert set(range(5)) < set(left)
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     losses=st.lists(st.floats(allow_nan=False, width=32), min_size=2, max_size=40),

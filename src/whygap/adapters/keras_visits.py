@@ -114,7 +114,7 @@ class Steps:
         """Close the books on the training of this epoch: what comes now is validation, or ours."""
         if self.log is not None:
             self._pass(self._n_made)
-            passed = self._n_made - self._n_seen
+            passed = max(0, self._n_made - self._n_seen)  # the data may have ended within a call that was seen
             self._session.ledger.spend("rest", SEEING_S * self._n_seen + PASSING_S * passed)
             self._session.ledger.end_training(rows=sum(self.log.rows))
 

@@ -152,9 +152,11 @@ class Onlooker:
 
     def hold(self, batch: Any, rows: int, draw: Draw | None, *, is_checked: bool, is_looked_at: bool = False) -> Visit:
         """Keep a batch that is about to be visited: all of it where it is checked, or where the rows are drawn later."""
-        if type(batch) is self._plain and draw is not None and not is_checked:  # amid a training every call is slow
-            versions = tuple([t._version for t in batch if type(t) is torch.Tensor and t.ndim and t.size(0) == rows])
-            if len(versions) == len(batch):
+        if type(batch) is self._plain and draw is not None and not is_checked and not self._is_altered:
+            # amid a training every call is slow: the memory of a loader's batches is taken to be of one kind
+            plain = [t for t in batch if type(t) is torch.Tensor and t.ndim and t.size(0) == rows and not t.is_inference()]
+            if len(plain) == len(batch):
+                versions = tuple([t._version for t in plain])
                 return Visit(batch, rows, rows, draw, loops=Loops(batch, versions))
         draw = draw if has_rows(batch, rows) else None
         if draw is None or is_checked:
