@@ -37,7 +37,7 @@ FEWEST_TO_COMPARE = 4
 MEMORY = 0.5
 """Weight of the last epoch against all before it."""
 
-DOMINATED = 0.25
+DOMINATED = 0.4
 """More training examples are pointless once their sampling has this share of the variance that the validation set has."""
 
 
@@ -115,7 +115,7 @@ def _spread(x: Array, weight: Array) -> float:
 def count_useful(o: Observation, rungs: Rungs) -> int | None:
     """Return how many training examples the next epoch should score at most; None where that can't be told.
 
-    From that number on the interval of the gap is within an eighth of what validation noise alone imposes, whatever is added.
+    From that number on the interval of the gap is within a fifth of what validation noise alone imposes, whatever is added.
     """
     if o.sample is None or o.visits is None or o.valid is None:
         return None

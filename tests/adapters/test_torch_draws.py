@@ -13,10 +13,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import whygap.adapters.budget
 import whygap.adapters.session
-from whygap.adapters.epoch import Draw, VisitLog
+from whygap.adapters.epoch import Draw, VisitLog, rows_of
 from whygap.adapters.session import Session
 from whygap.adapters.torch import Meter
-from whygap.adapters.torch_visits import Visit
 from whygap.errors import InputError, WhygapWarning
 
 N_BATCHES = 25
@@ -199,7 +198,7 @@ def test_what_was_written_into_after_its_visit_is_left_out(digits, observed, mon
         runs, _, _ = train(digits, [5], alter=keep)
     left = set(observed[1].sample.batch.tolist())
     assert left >= set(range(5, N_BATCHES))
-    assert len(left) < N_BATCHES  # of the first five, what was checked is a copy
+    assert len(left) < N_BATCHES
     assert observed[2].sample.batch.size == N_BATCHES  # copied now
     assert all(gap.gap is not None for gap in runs[0].epochs)
 
@@ -233,19 +232,16 @@ def test_fewer_of_the_rows_held_are_drawn_as_those_were(losses, data, seed):
     n = data.draw(st.integers(1, len(losses)))
     fewer = data.draw(st.integers(1, n))
     order = np.random.default_rng(seed).permutation(len(losses))
-    batch = torch.arange(len(losses))
-    visits = []
-    for first in (n, fewer):
-        visit = Visit(batch, len(losses), len(losses), draw=Draw(order, first, top=first // 2))
-        visit.choose(fewer, loss=loss)
-        visits.append(visit)
-    many, few = visits
-    assert many.n == few.n == fewer
-    assert many.batch.tolist() == many.index.tolist()
-    sure = [set(v.batch.numpy()[v.is_sure]) if v.is_sure is not None else set() for v in visits]
+    (many, sure_of_many), (few, sure_of_few) = (
+        rows_of([Draw(order, first, top=first // 2).at_most(fewer)] * 2, np.stack([loss[::-1], loss])) for first in (n, fewer)
+    )
+    assert many.shape == few.shape == (2, fewer)
+    many, few = many[1], few[1]  # the batch beside it has other losses
+    assert len(set(many)) == fewer
+    sure = [set() if is_sure is None else set(rows[is_sure[1]]) for rows, is_sure in ((many, sure_of_many), (few, sure_of_few))]
     assert sorted(loss[list(sure[0])]) == sorted(loss[list(sure[1])])  # of equal losses either
     if len(set(losses)) == len(losses):
-        assert set(many.batch.tolist()) == set(few.batch.tolist())
+        assert set(many) == set(few)
         assert sure[0] == sure[1]
 
 
@@ -253,8 +249,8 @@ def test_every_row_that_is_not_sure_is_as_likely_as_the_others():
     rng, counts = np.random.default_rng(0), np.zeros(10)
     loss = np.arange(10.0)
     for _ in range(3000):
-        rows, is_sure = Draw(rng.permutation(10), 5, 2).rows(loss)
+        rows, is_sure = rows_of([Draw(rng.permutation(10), 5, 2)], loss[None])
         assert set(rows[is_sure]) == {8, 9}
-        counts[rows] += 1
+        counts[rows[0]] += 1
     assert np.all(counts[8:] == 3000)
     assert np.all(np.abs(counts[:8] - 3000 * 3 / 8) < 4 * np.sqrt(3000 * 3 / 8 * 5 / 8))

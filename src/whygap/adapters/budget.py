@@ -22,8 +22,9 @@ FEWEST_BATCHES = 8
 MOST_BATCHES = 64
 """More batches than this gain nothing: rows of different batches differ no more than rows of one batch."""
 
-WORTH_A_VISIT = 8
-"""Rows that are to be had of each sampled batch: of fewer, sampling it costs more than it tells."""
+WORTH_A_VISIT = 24
+"""Rows that are to be had of each sampled batch: of fewer, sampling it costs more than it tells, and the few that are drawn at
+random stand for so many others that one odd loss among them makes the interval useless."""
 
 FIRST_ROWS = 512
 """Rows held in a first epoch, of which it isn't known yet how long it takes."""
@@ -36,8 +37,11 @@ ENOUGH_LOOKS = 32
 DEAR = 4
 """A look that wasn't paid for yet is taken to cost so many times what scoring its batch at the end of the epoch does."""
 
-HORIZON = 10
+HORIZON = 20
 """Epochs over which a debt, or a surplus, is evened out."""
+
+PATIENCE = 10
+"""Epochs after which rows are scored on all rungs whatever was saved, and by which it is told what a row costs."""
 
 SEEN = 0.75
 """Share of what measuring costs that our clock sees; the rest are calls, caches that are cold afterwards, and freed memory."""
@@ -196,10 +200,12 @@ class Ledger:
         batches = self._affordable("visits", free if is_whole else free / 2, rows * each if is_whole else 0.0)
         if not is_whole:
             if each > 0.0:
-                batches = min(batches, max(FEWEST_BATCHES, int(max(0.0, free) / each) // WORTH_A_VISIT))
+                batches = min(batches, max(FEWEST_BATCHES, int(max(0.0, free) / each) // min(rows, WORTH_A_VISIT)))
             free -= min(batches, MOST_BATCHES) * self._unit_s.get("visits", 0.0)
         wanted = int(max(0.0, free) / each) if each > 0.0 and not is_whole else batches * rows
-        wanted = min(wanted, batches * rows, wanted if self.useful is None else self.useful)
+        wanted = min(wanted, min(batches, MOST_BATCHES) * rows)
+        if self.useful is not None and self.useful < wanted:  # fewer batches, and as many rows of each
+            batches, wanted = -(-min(batches, MOST_BATCHES) * self.useful // wanted), self.useful
         # a look says nothing of the gap, only what its parts are: it is paid for with what the gap has no use for
         look = self._unit_s.get("looks", DEAR * rows * each)
         looks = int(min(MOST_BATCHES, max(0.0, free - max(FEWEST_ROWS, wanted) * each) / look)) if look > 0.0 else MOST_BATCHES
@@ -226,9 +232,9 @@ class Ledger:
     def is_due(self, rows: int) -> bool:
         """Return whether `rows` rows can be scored on all rungs, where that can't be done with fewer.
 
-        They can once so much has been saved up, and every `HORIZON` epochs at the latest.
+        They can once so much has been saved up, and every `PATIENCE` epochs at the latest.
         """
-        if not isinstance(self.budget, float) or self.epoch - self._last_rows >= HORIZON or "rows" not in self._unit_s:
+        if not isinstance(self.budget, float) or self.epoch - self._last_rows >= PATIENCE or "rows" not in self._unit_s:
             return True
         to_come = max(0.0, self._unit_s.get("rest", 0.0) - self._spent["rest"])
         saved = SEEN * self.budget * (self.trained_s + self._training_s) - self.charged_s - self._charged() - to_come
@@ -275,11 +281,14 @@ class Ledger:
         self._units["rest"] = self.epoch > 1
         for account, units in self._units.items():
             if units:
-                paid = self._paid_s[account] = [*self._paid_s.get(account, ()), self._spent[account] / units][-HORIZON:]
-                # of rows, a part of the cost is the same for few and for many: few look dear
-                self._unit_s[account] = min(paid) if account == "rows" else sorted(paid[-RECENT:])[len(paid[-RECENT:]) // 2]
+                paid = self._paid_s[account] = [*self._paid_s.get(account, ()), self._spent[account] / units][-PATIENCE:]
+                # of rows, a part of the cost is the same for few and for many: few look dear; and a machine that was busy when
+                # an epoch ended tells nothing of the next one
+                latest = paid if account == "rows" else paid[-RECENT:]
+                self._unit_s[account] = min(latest) if account in ("rows", "rest") else sorted(latest)[len(latest) // 2]
         if self.epoch == 1:
             self._first_rest_s = self._spent["rest"]
+            self._paid_s["rest"] = [FIRST_REST * self._first_rest_s]
         if self._training_s:
             self._latest_s = [*self._latest_s, self._training_s - self._compiled_s][-RECENT:]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -36,14 +36,23 @@ class Draw(NamedTuple):
     n: int
     top: int = 0
 
-    def rows(self, loss: Array | None = None) -> tuple[Ints, Bools | None]:
-        """Return the rows to hold and which of them are sure, given the `loss` of all rows; without it none can be."""
-        if not self.top or loss is None:
-            return self.order[: self.n], None
-        is_sure = np.zeros(self.order.size, dtype=np.bool_)
-        is_sure[np.argpartition(loss, -self.top)[-self.top :]] = True
-        rows = np.concatenate([np.flatnonzero(is_sure), self.order[~is_sure[self.order]][: self.n - self.top]])
-        return rows, is_sure[rows]
+    def at_most(self, n: int | None) -> Draw:
+        """Return a draw of `n` rows at most."""
+        return self if n is None or n >= self.n else self._replace(n=n, top=n // 2 if self.top else 0)
+
+
+def rows_of(draws: Sequence[Draw], loss: Array | None) -> tuple[Ints, Bools | None]:
+    """Return the rows to hold of several batches and which of them are sure, both of shape (k, n).
+
+    All batches, and all draws, are of equally many rows. Without the `loss` of all rows, (k, rows), none can be sure.
+    """
+    order, (_, n, top) = np.stack([draw.order for draw in draws]), draws[0]
+    if not top or loss is None:
+        return order[:, :n], None
+    is_worst = np.zeros(order.shape, dtype=np.bool_)
+    np.put_along_axis(is_worst, np.argpartition(loss, -top, axis=1)[:, -top:], True, axis=1)
+    first = np.argsort(~np.take_along_axis(is_worst, order, axis=1), axis=1, kind="stable")[:, :n]  # those that are sure
+    return np.take_along_axis(order, first, axis=1), np.broadcast_to(np.arange(n) < top, first.shape)
 
 
 class VisitLog(Generic[H]):
@@ -72,24 +81,26 @@ class VisitLog(Generic[H]):
         # The sample must not depend on the user's random state, nor move it.
         self.rng = random.Random(f"whygap {seed} {number}")
         self._rows_rng = np.random.default_rng(self.rng.getrandbits(64))
-        self._drawn: list[Ints] = []
+        self._draws: list[Draw] = []
+        self._drawn_from = 0  # rows of the batches that those are for
         self.spread: Spread[H] = Spread(plan.batches, expected=expected, rng=self.rng)
 
     @property
     def is_checking(self) -> bool:
-        """Whether it is one of epochs 1, 2, 4, 8, ..., in which what was found out of the model before is looked at again."""
-        return self.number & (self.number - 1) == 0
+        """Whether it is one of epochs 1, 4, 16, 64, ..., in which what was found out of the model before is looked at again."""
+        return self.number & (self.number - 1) == 0 and self.number.bit_length() % 2 == 1
 
     def draw_rows(self, rows: int) -> Draw | None:
         """Return which of a sampled batch's rows to hold; None where all are held."""
         wanted = self.plan.rows
         if wanted is None:
             return None
-        if not self._drawn or len(self._drawn[-1]) != rows:  # for many visits at once: amid a training each call is slow
+        if not self._draws or rows != self._drawn_from:  # for many visits at once: amid a training each call is slow
+            n, self._drawn_from = min(wanted, rows), rows
             of_each = np.broadcast_to(np.arange(rows), (self.plan.batches or 1, rows))
-            self._drawn = list(self._rows_rng.permuted(of_each, axis=1))
-        n = min(wanted, rows)
-        return Draw(self._drawn.pop(), n, top=n // 2 if self._are_worst_sure and n < rows else 0)
+            top = n // 2 if self._are_worst_sure and n < rows else 0
+            self._draws = [Draw(order, n, top) for order in self._rows_rng.permuted(of_each, axis=1)]
+        return self._draws.pop()
 
     def drop_last(self) -> None:
         """Forget the last batch: it was taken from the loader and not trained on."""

@@ -86,6 +86,7 @@ class Session:
         self._has_failed = False  # in this epoch
         self._compared: dict[str, list[Mapping[Method, float]]] = {}
         self._draws: tuple[float, ...] = ()  # of the first score
+        self._useful: tuple[int | None, ...] = ()  # of the last two epochs
 
     @property
     def n_unsaved(self) -> int:
@@ -201,7 +202,9 @@ class Session:
             if not gaps or gaps[-1].score != o.score:
                 why = self.run.problems[-1].text
                 gaps.append(_unexplained(o, why))
-        self.ledger.useful = None if None in useful or not useful else max(n for n in useful if n is not None)
+        told = [n for n in useful if n is not None]
+        self._useful = (*self._useful[-1:], max(told) if told and len(told) == len(useful) else None)
+        self.ledger.useful = None if self._useful[-1] is None else max(n for n in self._useful if n is not None)
         of_epoch = {"spent_s": self.ledger.spent_s, "evaluations": evaluations, "repetition": repetition}
         gaps = [msgspec.structs.replace(g, **of_epoch) for g in gaps]
         self.run = msgspec.structs.replace(self.run, epochs=(*self.run.epochs, *gaps))

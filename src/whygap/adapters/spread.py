@@ -99,7 +99,7 @@ class Spread(Generic[T]):
         if self._expected and self._n_blocks is not None:
             u = min(self._n_blocks, self._expected)
             self._end = self._expected * (self._block + 1) // u
-        self.next = self._start if self._end == self._start + 1 else self._rng.randrange(self._start, self._end)
+        self.next = self._start + int(self._rng.random() * (self._end - self._start))
 
     def _merge(self) -> None:
         """Of the held visits that now share a block, keep one at random: both stood for as many visits."""

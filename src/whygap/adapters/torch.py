@@ -34,7 +34,7 @@ from whygap.records import EpochGap, Repetition, Run, Score, Verdict
 B = TypeVar("B")
 
 CHECKS = 4
-"""Visits of the first epoch at which inputs and recorded numbers are checked; it is one in epochs 2, 4, 8, 16 and so on."""
+"""Visits of the first epoch at which inputs and recorded numbers are checked; it is one in epochs 4, 16, 64 and so on."""
 
 NO_PENALTY = 0.0
 """What `record` has for a penalty where none was given, told by its identity."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Sized
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -84,10 +83,10 @@ def leaves(batch: Any) -> list[Any]:
     """Return what is inside a nest of dicts, lists and tuples, in order."""
     if isinstance(batch, torch.Tensor):
         return [batch]
-    if isinstance(batch, Mapping) and not isinstance(batch, (tuple, list)):
+    if not isinstance(batch, (tuple, list)):
+        if not isinstance(batch, Mapping):  # after the tuples: asking a class that isn't one is slow
+            return [batch]
         batch = batch.values()
-    elif not isinstance(batch, (tuple, list)):
-        return [batch]
     found: list[Any] = []
     for item in batch:
         if isinstance(item, torch.Tensor):
@@ -104,7 +103,7 @@ def mapped(batch: Any, function: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     if isinstance(batch, (tuple, list)):
         parts = [mapped(v, function) for v in batch]
         return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
-    if isinstance(batch, Mapping):  # after the tuples: asking a class that isn't one is slow
+    if isinstance(batch, Mapping):
         return {k: mapped(v, function) for k, v in batch.items()}
     return batch
 
@@ -121,12 +120,16 @@ def has_rows(batch: Any, rows: int) -> bool:
 
 def versions_of(batch: Any) -> tuple[int, ...]:
     """Return how often each tensor of a nest was written into; for one that doesn't count, as in inference mode, 0."""
-    return tuple(0 if t.is_inference() else t._version for t in leaves(batch) if isinstance(t, torch.Tensor))
+    tensors = [t for t in leaves(batch) if isinstance(t, torch.Tensor)]
+    try:
+        return tuple([t._version for t in tensors])
+    except RuntimeError:  # in inference mode: asking each whether it is takes as long as all else
+        return tuple([0 if t.is_inference() else t._version for t in tensors])
 
 
 def picked(batch: Any, index: torch.Tensor) -> Any:
     """Copy some rows of every tensor of a nest, in the order of `index`."""
-    return mapped(batch, lambda t: t.detach().index_select(0, index.to(t.device)))
+    return mapped(batch, lambda t: t.detach().index_select(0, index if t.is_cpu else index.to(t.device)))
 
 
 def cut(batch: Any, rows: int) -> Any:
@@ -158,17 +161,29 @@ def joined(batches: Sequence[Any]) -> Any | None:
 def in_chunks(batches: Sequence[Any], size: int, *, first: int) -> list[Any]:
     """Return the same rows in chunks of `size` rows, the first one of `first`; as they are where they can't be stacked.
 
+    They are never put together as a whole: the first use of so much memory at once takes longer than to score what is in it.
+
     Raises
     ------
     InputError
         As `count_rows`.
     """
-    whole = joined(batches) if len(batches) > 1 else batches[0]
-    if whole is None or not has_rows(whole, count_rows(whole)):
-        return list(batches)
-    n = count_rows(whole)
-    edges = [0, *range(min(first, n), n, size), n]
-    return [mapped(whole, lambda t, a=a, b=b: t[a:b]) for a, b in pairwise(edges)]  # type: ignore[misc]  # lambdas with defaults
+    pieces: list[list[Any]] = [[]]
+    room = first
+    for batch in batches:
+        n = count_rows(batch)
+        if not has_rows(batch, n):
+            return list(batches)
+        at = 0
+        while at < n:
+            if not room:
+                pieces.append([])
+                room = size
+            end = min(n, at + room)
+            pieces[-1].append(batch if end - at == n else mapped(batch, lambda t, a=at, b=end: t[a:b]))  # type: ignore[misc]  # lambdas with defaults
+            at, room = end, room - (end - at)
+    chunks = [joined(piece) if len(piece) > 1 else piece[0] for piece in pieces if piece]
+    return list(batches) if any(chunk is None for chunk in chunks) else chunks
 
 
 def length_of(loader: Any) -> int | None:

@@ -194,7 +194,7 @@ class _Passes:
             # two batches at a time, as without gradients they take no more memory than one in training; fewer rows where
             # these take long: their activations are then more than a processor's cache holds
             size = min(2 * max(v.rows for v in visits), max(CHECKED_ROWS, scoring.ledger.rows_within(CHUNK_S)))
-            self._chunks = in_chunks(batches, size, first=CHECKED_ROWS)
+            self._chunks = in_chunks(batches, size, first=CHECKED_ROWS if is_checking else size)
         self.n_scored = 0
 
     def score_eval_side(self, sampled: Sampled) -> None:

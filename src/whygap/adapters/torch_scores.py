@@ -38,9 +38,10 @@ class Seen(NamedTuple):
     @property
     def is_light(self) -> bool:
         """Whether it can be held until the epoch's end: plain tensors with one row per example, and not too large."""
-        if isinstance(self.output, torch.Tensor) and isinstance(self.target, torch.Tensor):  # the same, ten times as fast
-            numbers = self.output.numel() + self.target.numel()
-            return self.output.shape[:1] == self.target.shape[:1] == (self.rows,) and numbers <= HEAVY * self.rows
+        output, target, rows = self
+        if isinstance(output, torch.Tensor) and isinstance(target, torch.Tensor):  # the same, ten times as fast
+            have_rows = output.ndim > 0 and target.ndim > 0 and output.size(0) == target.size(0) == rows
+            return have_rows and output.numel() + target.numel() <= HEAVY * rows
         return has_rows((self.output, self.target), self.rows) and self.n_numbers <= HEAVY * self.rows
 
     def detached(self) -> Seen:
@@ -49,6 +50,8 @@ class Seen(NamedTuple):
 
     def in_full(self) -> Seen:
         """Return it in full precision, as autocast would compute losses."""
+        if type(self.output) is torch.Tensor and self.output.dtype is torch.float32:
+            return self
         return self._replace(output=mapped(self.output, lambda t: t.float() if t.dtype in (torch.half, torch.bfloat16) else t))
 
     def held(self, index: torch.Tensor | None = None) -> Seen:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from whygap.adapters.epoch import Draw
+from whygap.adapters.epoch import Draw, rows_of
 from whygap.adapters.session import Session
 from whygap.adapters.torch_batch import (
     Forward,
@@ -92,15 +92,16 @@ class Visit:
         """Whether rows are still to be drawn."""
         return self.draw is not None and self.index is None
 
-    def choose(self, n: int | None = None, *, loss: Array | None = None) -> None:
-        """Hold the rows drawn, at most `n`; with the `loss` of all, those of the highest among them where the draw says so."""
-        draw = self.draw
-        if draw is None:
-            return
-        if n is not None and n < draw.n:
-            draw = draw._replace(n=n, top=n // 2 if draw.top else 0)
-        self.index, self.is_sure = draw.rows(loss)
-        self._pick(self.index)
+    def choose(self) -> None:
+        """Hold the rows drawn, where none is to be held for its loss."""
+        if self.draw is not None:
+            rows, is_sure = rows_of([self.draw], None)
+            self.hold_rows(rows[0], None if is_sure is None else is_sure[0])
+
+    def hold_rows(self, rows: Ints, is_sure: Bools | None) -> None:
+        """Hold these rows and nothing else."""
+        self.index, self.is_sure = rows, is_sure
+        self._pick(rows)
         self.loops = None
 
     def keep(self, n: int) -> None:
@@ -268,9 +269,17 @@ class Onlooker:
             ends = np.cumsum([visit.rows for visit in seen])
             for visit, end in zip(seen, ends.tolist(), strict=True):
                 visit.seen, visit.scores = None, {name: all_[end - visit.rows : end] for name, all_ in scores.items()}
-        first = next(iter(self._functions))
+        alike: dict[tuple[int, int, int, bool], list[Visit]] = {}
         for visit in waiting:
-            visit.choose(n, loss=None if visit.scores is None else visit.scores[first])
+            if visit.draw is not None:
+                visit.draw = visit.draw.at_most(n)
+                alike.setdefault((visit.rows, *visit.draw[1:], visit.scores is None), []).append(visit)
+        first = next(iter(self._functions))
+        for together in alike.values():
+            losses = [visit.scores[first] for visit in together if visit.scores is not None]
+            rows, is_sure = rows_of([visit.draw for visit in together if visit.draw], np.stack(losses) if losses else None)
+            for k, visit in enumerate(together):
+                visit.hold_rows(rows[k], None if is_sure is None else is_sure[k])
 
     def pair(self, batch: Any, output: Any, rows: int, given: Any = None) -> Seen | None:
         """Return output and target by letting `forward` believe that it called the model itself; None where it can't be.

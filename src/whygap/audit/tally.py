@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -67,9 +68,11 @@ class Tally:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._histories = Histories.empty()
-        self._in_epoch: Hashes = np.empty(0, np.uint64)  # pairs of example and source, sorted
+        self._in_epoch: Hashes = np.empty(0, np.uint64)  # pairs of example and source in the last epoch sorted in, in order
+        self._sorted_epoch = -1
         self._pending: list[Hashes] = []
         self._sources: list[npt.NDArray[np.uint64]] = []
+        self._epochs: list[int] = []  # that the pending ones came in
         self._n_pending = 0
         self._presentations: list[int] = []
         self._head: list[list[Hashes]] = []
@@ -82,8 +85,6 @@ class Tally:
 
     def begin_epoch(self) -> None:
         """Begin another epoch; an example that comes now and came before has come in two epochs."""
-        self._sort_in()
-        self._in_epoch = np.empty(0, np.uint64)
         self._presentations.append(0)
         self._head.append([])
 
@@ -117,6 +118,7 @@ class Tally:
             hashes = hashes[hashes <= largest(self._histories.halvings)]
         self._pending.append(hashes)
         self._sources.append(np.broadcast_to(np.uint64(source % SOURCES), hashes.shape))
+        self._epochs.append(len(self._presentations) - 1)
         self._n_pending += hashes.size
         if self._n_pending >= PENDING:
             self._sort_in()
@@ -131,12 +133,21 @@ class Tally:
         if not self._n_pending:
             return
         hashes, sources = np.concatenate(self._pending), np.concatenate(self._sources)
-        self._pending, self._sources, self._n_pending = [], [], 0
-        pairs, first, times = np.unique(hashes & ~np.uint64(SOURCES - 1) | sources, return_index=True, return_counts=True)
-        is_new = ~_contains(self._in_epoch, pairs)
-        histories = _of_pairs(hashes[first], times, is_new, len(self._presentations) - 1, self._histories.halvings)
+        epochs = np.repeat(self._epochs, [some.size for some in self._pending])
+        self._pending, self._sources, self._epochs, self._n_pending = [], [], [], 0
+        pairs = hashes & ~np.uint64(SOURCES - 1) | sources
+        ends = [0, *(np.flatnonzero(np.diff(epochs)) + 1).tolist(), epochs.size]
+        order = np.concatenate([a + np.argsort(pairs[a:b], kind="stable") for a, b in pairwise(ends)])
+        pairs, epochs = pairs[order], epochs[order]
+        starts = np.flatnonzero(np.append(True, (pairs[1:] != pairs[:-1]) | (epochs[1:] != epochs[:-1])))
+        times = np.diff(np.append(starts, pairs.size))
+        first, pairs, epochs = order[starts], pairs[starts], epochs[starts]
+        is_new = (epochs != self._sorted_epoch) | ~_contains(self._in_epoch, pairs)
+        histories = _of_pairs(hashes[first], times, is_new, epochs, self._histories.halvings)
         self._histories = self._histories.merge(histories, capacity=self._capacity)
-        new = pairs[is_new]
+        if epochs[-1] != self._sorted_epoch:
+            self._sorted_epoch, self._in_epoch = int(epochs[-1]), np.empty(0, np.uint64)
+        new = pairs[is_new & (epochs == self._sorted_epoch)]
         self._in_epoch = np.insert(self._in_epoch, np.searchsorted(self._in_epoch, new), new)
         halvings = max(self._histories.halvings, halvings_for(self._in_epoch, self._capacity))
         self._histories = self._histories.halved(halvings)
@@ -152,10 +163,12 @@ def _contains(those: Hashes, these: Hashes) -> npt.NDArray[np.bool_]:
 
 
 def _of_pairs(
-    hashes: Hashes, times: npt.NDArray[np.intp], is_new: npt.NDArray[np.bool_], epoch: int, halvings: int
+    hashes: Hashes, times: npt.NDArray[np.intp], is_new: npt.NDArray[np.bool_], epochs: npt.NDArray[np.intp], halvings: int
 ) -> Histories:
-    """Return the histories of presentations in one epoch, given those of each pair of an example and a source."""
+    """Return the histories of presentations, given those of each pair of an example and a source, epoch by epoch."""
     distinct, which = np.unique(hashes, return_inverse=True)
     count = np.bincount(which, weights=times, minlength=distinct.size).astype(np.uint32)
     again = np.bincount(which, weights=times - is_new, minlength=distinct.size).astype(np.uint32)
-    return Histories(distinct, count, again, np.full(distinct.size, 1 << epoch, np.uint32), halvings)
+    seen_in = np.zeros(distinct.size, np.uint32)
+    np.bitwise_or.at(seen_in, which, np.left_shift(np.uint32(1), epochs.astype(np.uint32)))
+    return Histories(distinct, count, again, seen_in, halvings)

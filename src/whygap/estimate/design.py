@@ -105,16 +105,19 @@ class Design:
         return bool((self.fraction >= 1.0).all() and (self.taken >= self.size).all())
 
     @cached_property
-    def _fit(self) -> tuple[Array, Array]:
-        """What unit means are regressed on, a constant and what is known, (u, 1 + c), and what gives the coefficients of it."""
+    def _fit(self) -> tuple[Array, Array, Array]:
+        """What unit means are regressed on, a constant and what is known, in what units, and what gives the coefficients.
+
+        Of shape (u, 1 + c), (1 + c,) and (1 + c, u).
+        """
         x = np.concatenate([np.ones((self.weight.size, 1)), self.known.reshape(self.weight.size, -1)], axis=1)
-        x = x / np.maximum(np.abs(x).max(axis=0), 1e-300)
-        root = np.sqrt(self.weight)[:, None]
-        return x, np.linalg.pinv(root * x, rcond=1e-9) * root.T
+        scale = np.maximum(np.abs(x).max(axis=0), 1e-300)
+        x, root = x / scale, np.sqrt(self.weight)[:, None]
+        return x, scale, np.linalg.pinv(root * x, rcond=1e-9) * root.T
 
     def _residual(self, units: Array) -> Array:
         """Return what the weighted regression leaves of unit means, (u,)."""
-        x, solve = self._fit
+        x, _, solve = self._fit
         residual: Array = units - x @ (solve @ units)
         return residual
 
@@ -123,17 +126,14 @@ class Design:
         """Weights (u,) with which the sampled units have the population's mean of all that is known."""
         if self.known_mean.size == 0 or self.is_whole:
             return self.weight
-        x = np.concatenate([np.ones((self.weight.size, 1)), self.known], axis=1)
-        scale = np.maximum(np.abs(x).max(axis=0), 1e-300)
-        x, target = x / scale, np.concatenate([[1.0], self.known_mean]) / scale
-        root = np.sqrt(self.weight)
-        off = target - self.weight @ x
-        weights: Array = self.weight + root * (np.linalg.pinv((root[:, None] * x).T, rcond=1e-9) @ off)
+        x, scale, solve = self._fit
+        off = np.concatenate([[1.0], self.known_mean]) / scale - self.weight @ x
+        weights: Array = self.weight + off @ solve
         return weights
 
     @cached_property
     def _leverage(self) -> Array:
-        x, solve = self._fit
+        x, _, solve = self._fit
         return np.asarray(np.minimum((x * solve.T).sum(axis=1), 1.0 - 1e-9))
 
     def by_unit(self, each: Array) -> Array:
