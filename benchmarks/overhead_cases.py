@@ -58,7 +58,7 @@ FULL = {
     "torch:mlp": Case(60_000, 10_000, 16),
     "torch:mlp-indexed": Case(60_000, 10_000, 16),
     "torch:cnn": Case(60_000, 10_000, 3),
-    "torch:lstm": Case(60_000, 10_000, 4),
+    "torch:lstm": Case(60_000, 10_000, 8),
     "keras:mlp": Case(60_000, 10_000, 16),
     "keras:cnn": Case(12_000, 2_000, 3),
     "keras:lstm": Case(24_000, 4_000, 12),

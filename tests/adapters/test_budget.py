@@ -2,7 +2,7 @@
 
 import pytest
 
-from whygap.adapters.budget import FEWEST_BATCHES, FEWEST_ROWS, SEEN, Ledger, Plan, check_budget
+from whygap.adapters.budget import DEPTH, FEWEST_BATCHES, FEWEST_ROWS, SEEN, WORTH_A_VISIT, Ledger, Plan, check_budget
 from whygap.errors import InputError
 
 
@@ -129,6 +129,35 @@ def test_never_more_than_is_useful():
     assert 200 <= plans[-1].batches * plans[-1].rows < 264
     world.ledger.useful = None
     assert world.epoch().rows == 128
+
+
+def test_fewer_than_could_be_had_are_fewer_batches_of_as_many_rows():
+    world = watched(0.05)
+    usual = [world.epoch() for _ in range(5)][-1]
+    world.ledger.useful = usual.batches * usual.rows // 3
+    fewer = world.epoch()
+    assert fewer.batches == pytest.approx(usual.batches / 3, abs=1)
+    assert fewer.rows == pytest.approx(usual.rows, rel=0.1)
+
+
+@pytest.mark.parametrize("train", [0.6, 0.9, 1.5])
+@pytest.mark.parametrize("row", [4e-6, 1e-5])
+def test_rows_of_a_batch_are_enough_for_those_at_random_to_stand_for_the_others(train, row):
+    world = watched(train=train, row=row)
+    plans = [world.epoch() for _ in range(8)]
+    assert all(0.9 * DEPTH <= plan.rows <= 1.3 * DEPTH for plan in plans[3:])
+    assert all(plan.batches >= FEWEST_BATCHES for plan in plans[3:])
+
+
+def test_a_busy_machine_at_the_end_of_one_epoch_hardly_changes_the_next():
+    world = watched()
+    for _ in range(6):
+        world.epoch()
+    usual = world.scored[-1]
+    world.epoch(extra=0.02)  # an epoch's share and a third
+    world.epoch()
+    assert world.scored[-1] >= 0.8 * usual
+    assert world.scored[-2] >= min(usual, WORTH_A_VISIT * FEWEST_BATCHES)
 
 
 def test_a_slower_epoch_than_expected_scores_no_less_and_a_faster_one_less():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from whygap.adapters.torch_batch import joined
+from whygap.adapters.torch_batch import in_chunks, joined
 from whygap.adapters.torch_scores import Seen, per_example, score_seen
 from whygap.errors import InputError
 
@@ -68,3 +68,24 @@ def test_dicts_are_stacked_by_their_keys():
     one, other = {"x": torch.zeros(2, 3), "y": torch.ones(2)}, {"y": torch.ones(2), "x": torch.zeros(2, 3)}
     assert joined([one, other]) is None
     assert joined([one, dict(one)])["y"].tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("rows", [(5, 5, 5), (1, 30, 2), (64, 3), (7,), (16, 16)])
+@pytest.mark.parametrize(("size", "first"), [(8, 3), (16, 16), (100, 10)])
+def test_chunks_hold_the_same_rows_in_order(rows, size, first):
+    ends = np.cumsum(rows).tolist()
+    batches = [
+        (torch.arange(end - n, end), {"y": torch.arange(end - n, end)[:, None]}) for n, end in zip(rows, ends, strict=True)
+    ]
+    chunks = in_chunks(batches, size, first=first)
+    assert torch.cat([x for x, _ in chunks]).tolist() == list(range(ends[-1]))
+    assert all(torch.equal(x, extra["y"][:, 0]) for x, extra in chunks)
+    lengths = [len(x) for x, _ in chunks]
+    assert lengths[0] == min(first, ends[-1])
+    assert all(n == size for n in lengths[1:-1])
+    assert lengths[-1] <= max(first, size)
+
+
+def test_what_cannot_be_stacked_stays_as_it_is():
+    batches = [(torch.zeros(3, 2), torch.zeros(3)), (torch.zeros(3, 4), torch.zeros(3))]
+    assert in_chunks(batches, 4, first=4) == batches

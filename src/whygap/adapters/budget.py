@@ -22,9 +22,13 @@ FEWEST_BATCHES = 8
 MOST_BATCHES = 64
 """More batches than this gain nothing: rows of different batches differ no more than rows of one batch."""
 
+DEPTH = 48
+"""Rows that are to be had of each sampled batch, more where they cost less than seeing it: the variance that can be had for a
+time is smallest at 32 to 56 of 128 rows, whatever a visit costs; and of that cost our clock sees the smaller part."""
+
 WORTH_A_VISIT = 24
-"""Rows that are to be had of each sampled batch: of fewer, sampling it costs more than it tells, and the few that are drawn at
-random stand for so many others that one odd loss among them makes the interval useless."""
+"""Rows that are had of each sampled batch in any case: the few that are drawn at random would stand for so many others that one
+odd loss among them made the interval useless."""
 
 FIRST_ROWS = 512
 """Rows held in a first epoch, of which it isn't known yet how long it takes."""
@@ -43,8 +47,9 @@ HORIZON = 20
 PATIENCE = 10
 """Epochs after which rows are scored on all rungs whatever was saved, and by which it is told what a row costs."""
 
-SEEN = 0.75
-"""Share of what measuring costs that our clock sees; the rest are calls, caches that are cold afterwards, and freed memory."""
+SEEN = 0.65
+"""Share of what measuring costs that our clock sees; the rest are calls, caches that are cold afterwards, memory that is used
+for the first time, and threads that a pause has sent to sleep."""
 
 FIRST_REST = 0.5
 """Share of what the rest costs in a first epoch that it is taken to cost in the second, and share of what the second may spend
@@ -197,15 +202,13 @@ class Ledger:
         allowance = self._allowance(self._expected_s)
         free = allowance - self._unit_s.get("rest", FIRST_REST * max(0.0, min(allowance, self._first_rest_s)))
         each = self._unit_s.get("rows", self._guess())
-        batches = self._affordable("visits", free if is_whole else free / 2, rows * each if is_whole else 0.0)
-        if not is_whole:
-            if each > 0.0:
-                batches = min(batches, max(FEWEST_BATCHES, int(max(0.0, free) / each) // min(rows, WORTH_A_VISIT)))
-            free -= min(batches, MOST_BATCHES) * self._unit_s.get("visits", 0.0)
-        wanted = int(max(0.0, free) / each) if each > 0.0 and not is_whole else batches * rows
-        wanted = min(wanted, min(batches, MOST_BATCHES) * rows)
+        visit = self._unit_s.get("visits", 0.0)
+        depth = rows if is_whole or each <= 0.0 else min(rows, max(DEPTH, int(visit / each)))
+        batches = max(FEWEST_BATCHES, min(MOST_BATCHES, self._affordable("visits", free, depth * each)))
+        free -= batches * visit
+        wanted = batches * rows if is_whole or each <= 0.0 else min(batches * rows, int(max(0.0, free) / each))
         if self.useful is not None and self.useful < wanted:  # fewer batches, and as many rows of each
-            batches, wanted = -(-min(batches, MOST_BATCHES) * self.useful // wanted), self.useful
+            batches, wanted = -(-batches * self.useful // wanted), self.useful
         # a look says nothing of the gap, only what its parts are: it is paid for with what the gap has no use for
         look = self._unit_s.get("looks", DEAR * rows * each)
         looks = int(min(MOST_BATCHES, max(0.0, free - max(FEWEST_ROWS, wanted) * each) / look)) if look > 0.0 else MOST_BATCHES

@@ -13,7 +13,7 @@ from whygap.audit.contents import Hashes
 from whygap.errors import InputError
 from whygap.records import Repetition
 
-PART = 0.1
+PART = 0.075
 """Of the budget."""
 
 TRAIN, VALID, JUDGING = 0.5, 0.2, 0.3
