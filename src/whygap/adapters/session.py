@@ -84,6 +84,7 @@ class Session:
         self._told: set[str] = set()
         self._epoch: int | None = None
         self._has_failed = False  # in this epoch
+        self._is_preserved = False
         self._compared: dict[str, list[Mapping[Method, float]]] = {}
         self._draws: tuple[float, ...] = ()  # of the first score
         self._useful: tuple[int | None, ...] = ()  # of the last two epochs
@@ -112,9 +113,18 @@ class Session:
             except Exception as error:
                 self.fail(doing, error)
 
-    def preserved(self) -> AbstractContextManager[None]:
-        """Return a context that restores the random state of every library that the framework draws from."""
-        return self._preserve()
+    @contextlib.contextmanager
+    def preserved(self) -> Iterator[None]:
+        """Restore the random state of every library that the framework draws from: once, on leaving the outermost of these."""
+        if self._is_preserved:
+            yield
+            return
+        with self._preserve():
+            self._is_preserved = True
+            try:
+                yield
+            finally:
+                self._is_preserved = False
 
     def fail(self, doing: str, error: Exception) -> None:
         """Tell of a failure of ours: for code that runs at every batch, where a `shield` would be most of the cost.

@@ -313,19 +313,9 @@ class Meter:
             In the loss's unit, valid - train. Already on disk.
         """
         told_train, told_valid = dict(train or {}), dict(valid or {})
-        observations, evaluations = list[Observation](), 0
         self._end_training()
-        with self._session.shield("measuring the epoch"):
-            if not self._number or self._log is None:  # without train(), or without a batch: an epoch that will say so
-                raise self._without_batches()
-            observations, evaluations = self._measure(self._log, told_train, told_valid)
-        if not observations:
-            observations = [self._session.unmeasured(self._number, told_train.get("loss"), told_valid.get("loss"))]
-        repetition: Repetition | None = None
-        with self._session.shield("telling how often examples were presented", is_light=True, account="seldom"):
-            repetition = self._repeats.end_epoch(sum(self._log.rows) if self._log is not None else 0)
-        self._log = self._watch = None
-        return self._session.end_epoch(observations, evaluations=evaluations, repetition=repetition)[0]
+        with self._ledger.book("rest"), self._session.preserved():
+            return self._end_epoch(told_train, told_valid)
 
     def explain(self, score: str | None = None) -> Verdict:
         """Return the verdict on the run so far, by default on its loss."""
@@ -403,6 +393,20 @@ class Meter:
                 self._onlooker.end_step(visit, is_whole=self._is_whole)
 
     # ------------------------------------------------------------------ end of the epoch
+
+    def _end_epoch(self, train: dict[str, float], valid: dict[str, float]) -> EpochGap:
+        observations, evaluations = list[Observation](), 0
+        with self._session.shield("measuring the epoch"):
+            if not self._number or self._log is None:  # without train(), or without a batch: an epoch that will say so
+                raise self._without_batches()
+            observations, evaluations = self._measure(self._log, train, valid)
+        if not observations:
+            observations = [self._session.unmeasured(self._number, train.get("loss"), valid.get("loss"))]
+        repetition: Repetition | None = None
+        with self._session.shield("telling how often examples were presented", is_light=True, account="seldom"):
+            repetition = self._repeats.end_epoch(sum(self._log.rows) if self._log is not None else 0)
+        self._log = self._watch = None
+        return self._session.end_epoch(observations, evaluations=evaluations, repetition=repetition)[0]
 
     def _without_batches(self) -> InputError:
         if not self._number or (self._session.run.epochs and self._session.run.epochs[-1].epoch == self._number):
