@@ -23,8 +23,8 @@ MOST_BATCHES = 64
 """More batches than this gain nothing: rows of different batches differ no more than rows of one batch."""
 
 DEPTH = 48
-"""Rows that are to be had of each sampled batch, more where they cost less than seeing it: the variance that can be had for a
-time is smallest at 32 to 56 of 128 rows, whatever a visit costs; and of that cost our clock sees the smaller part."""
+"""Rows that are to be had of each sampled batch, more where they cost less than seeing it: with fewer, most of the variance is
+from the rows of a batch that are left out, with more, from the batches that are."""
 
 WORTH_A_VISIT = 24
 """Rows that are had of each sampled batch in any case: the few that are drawn at random would stand for so many others that one

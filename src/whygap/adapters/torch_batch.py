@@ -161,7 +161,8 @@ def joined(batches: Sequence[Any]) -> Any | None:
 def in_chunks(batches: Sequence[Any], size: int, *, first: int) -> list[Any]:
     """Return the same rows in chunks of `size` rows, the first one of `first`; as they are where they can't be stacked.
 
-    They are never put together as a whole: the first use of so much memory at once takes longer than to score what is in it.
+    They are never put together as a whole: memory that is used for the first time is slow, and the smaller a piece, the
+    likelier it was used before.
 
     Raises
     ------

@@ -95,8 +95,7 @@ class Visit:
     def choose(self) -> None:
         """Hold the rows drawn, where none is to be held for its loss."""
         if self.draw is not None:
-            rows, is_sure = rows_of([self.draw], None)
-            self.hold_rows(rows[0], None if is_sure is None else is_sure[0])
+            self.hold_rows(self.draw.order[: self.draw.n], None)
 
     def hold_rows(self, rows: Ints, is_sure: Bools | None) -> None:
         """Hold these rows and nothing else."""
