@@ -47,6 +47,7 @@ class Spread(Generic[T]):
         self._expected = expected if n_blocks is not None else None
         self._is_adaptive = n_blocks is not None and not expected
         self._length = 1
+        self._u = 0 if not self._expected or n_blocks is None else min(n_blocks, self._expected)
         self._block = -1
         self._end = 0
         self._drawn = (0, 0)  # the visit last wanted and the first visit of its block
@@ -56,18 +57,17 @@ class Spread(Generic[T]):
 
     def wants(self) -> bool:
         """Count the next visit and return whether it is the one that was drawn from its block."""
-        visit = self.seen
-        self.seen = visit + 1
-        if visit != self.next:
-            return False
-        self._drawn = visit, self._start
-        self._begin_block()
-        return True
+        if self.seen == self.next:
+            self.take()
+            return True
+        self.seen += 1
+        return False
 
     def take(self) -> None:
         """Go on to the visit that is wanted `next`, for those who count visits themselves."""
-        self.seen = self.next
-        self.wants()
+        self.seen = self.next + 1
+        self._drawn = self.next, self._start
+        self._begin_block()
 
     def keep(self, item: T) -> None:
         """Hold what belongs to the visit that was just wanted."""
@@ -96,9 +96,8 @@ class Spread(Generic[T]):
         if self._is_adaptive and self._n_blocks is not None and self._start == 2 * self._n_blocks * self._length:
             self._length *= 2
         self._end = self._start + self._length
-        if self._expected and self._n_blocks is not None:
-            u = min(self._n_blocks, self._expected)
-            self._end = self._expected * (self._block + 1) // u
+        if self._expected and self._u:
+            self._end = self._expected * (self._block + 1) // self._u
         self.next = self._start + int(self._rng.random() * (self._end - self._start))
 
     def _merge(self) -> None:

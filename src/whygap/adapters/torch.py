@@ -22,7 +22,7 @@ from whygap.adapters.repeats import Repeats
 from whygap.adapters.session import Session, StorePath
 from whygap.adapters.torch_batch import Forward, count_rows, default_forward, length_of, workers_in_turn
 from whygap.adapters.torch_reported import Number, Reduction, Reporting, kept_number, numbers_of
-from whygap.adapters.torch_rungs import Scoring, Weights, clean_view, score_rungs
+from whygap.adapters.torch_rungs import Scoring, Weights, clean_view, score_rungs, weights_now
 from whygap.adapters.torch_scores import PerExample, accuracy, more_scores, per_example
 from whygap.adapters.torch_state import BATCH_NORM, has_active, modes_of, preserved_module, preserved_random_state, seed_masks
 from whygap.adapters.torch_valid import Split, ValidationWatch, is_told_plain_mean, reusable
@@ -165,7 +165,7 @@ class Meter:
         self._log: VisitLog[Visit] | None = None
         self._watch: ValidationWatch | None = None
         self._in_hand: VisitLog[Visit] | ValidationWatch | None = None  # whose batch record() is about
-        self._light_s = 0.0
+        self._light_s = self._visits_s = 0.0  # what lines at every batch took in this epoch, and what seeing a visit did
         self._is_training = False
         self._is_whole = False  # whether train mode needs whole batches in this epoch
         self._are_rows_alone: bool | None = None  # whether an example scores the same in any company; None: not looked at yet
@@ -198,31 +198,30 @@ class Meter:
         workers = workers_in_turn(loader)
         try:
             for position, batch in enumerate(loader):
-                visit = handle = None
+                visit = None
                 began = clock()
                 if began >= repeats.next_s:
                     repeats.see(batch, position, workers=workers)
                     began = clock()
                 try:
-                    rows = count_rows(batch)
+                    first: Any = batch[0] if isinstance(batch, list) and batch else None  # a call takes 0.001 ms here
+                    rows = first.size(0) if type(first) is torch.Tensor and first.ndim else count_rows(batch)
                     log = self._log or self._begin_visits(loader, batch, rows)
                     log.rows.append(rows)
                     if position == log.spread.next:
-                        log.spread.take()
-                        visit, handle = self._see(log, batch, rows)
+                        visit = self._see(log, batch, rows)
                 except Exception as error:
                     session.fail("seeing a batch", error)
-                took = clock() - began
                 if visit is None:
-                    self._light_s += took
+                    self._light_s += clock() - began
                 else:
-                    self._ledger.spend("visits", took, 1)
+                    self._visits_s += clock() - began
                 try:
                     yield batch
                 finally:
-                    if handle is not None:
-                        handle.remove()
-                if visit is not None:
+                    if visit is not None and visit.output is None:
+                        self._onlooker.look_away()
+                if visit is not None and visit.output is None:
                     self._after_step(visit)
         finally:
             self._end_training()
@@ -235,7 +234,7 @@ class Meter:
         """
         handles: list[Any] = []
         watch: ValidationWatch | None = None
-        with self._session.shield("watching the validation"):
+        with self._session.shield("watching the validation", is_light=self._weights is None):
             self._end_training()
             scoring = self._scoring()
             watch = self._watch = ValidationWatch(
@@ -350,7 +349,8 @@ class Meter:
             self._is_training = False
             self._in_hand = None
             self._ledger.spend("rest", self._light_s)
-            self._light_s = 0.0
+            self._ledger.spend("visits", self._visits_s + self._onlooker.noted_s, self._n_sampled)
+            self._light_s = self._visits_s = self._onlooker.noted_s = 0.0
             rows = self._log.rows if self._log is not None else []
             self._n_visits = len(rows) or self._n_visits
             self._ledger.end_training(rows=sum(rows))
@@ -367,16 +367,20 @@ class Meter:
         self._looks = set(log.rng.sample(range(plan.batches), plan.looks or 0)) if plan.batches is not None else set()
         return log
 
-    def _see(self, log: VisitLog[Visit], batch: Any, rows: int) -> tuple[Visit, Any]:
+    def _see(self, log: VisitLog[Visit], batch: Any, rows: int) -> Visit:
         """Hold a sampled batch, and have the model's next output noted: that is its visit."""
-        n_checks = CHECKS if self._number == 1 else int(log.is_checking)
-        order, batches = self._n_sampled, log.plan.batches
-        is_looked_at = batches is None or order % batches in self._looks
+        order = self._n_sampled
+        self._n_sampled = order + 1
+        log.spread.take()
         draw = None if self._is_whole else log.draw_rows(rows)
-        visit = self._onlooker.hold(batch, rows, draw, is_checked=order < n_checks or is_looked_at, is_looked_at=is_looked_at)
+        is_looked_at = log.plan.batches is None or order % log.plan.batches in self._looks
+        is_checked = is_looked_at or (log.is_checking and order < (CHECKS if self._number == 1 else 1))
+        visit = None if is_checked else self._onlooker.glance(batch, rows, draw)
+        if visit is None:
+            visit = self._onlooker.hold(batch, rows, draw, is_checked=is_checked, is_looked_at=is_looked_at)
+            self._onlooker.watch(visit, batch)
         log.spread.keep(visit)
-        self._n_sampled += 1
-        return visit, self._onlooker.watch(visit, batch)
+        return visit
 
     def _after_step(self, visit: Visit) -> None:
         """Look at a sampled visit again, now that its own step has been taken."""
@@ -453,11 +457,6 @@ class Meter:
         return observations, evaluations
 
     def _scoring(self) -> Scoring:
-        weights = self._weights
-        if callable(weights) and not isinstance(weights, torch.nn.Module):
-            weights = weights()
-            if not isinstance(weights, (torch.nn.Module, Mapping)):
-                raise InputError(f"weights() must give a module or a state dict, not {type(weights).__name__}")
         return Scoring(
             onlooker=self._onlooker,
             model=self._model,
@@ -465,7 +464,7 @@ class Meter:
             ledger=self._ledger,
             clean=self._clean,
             criterion=self._criterion,
-            weights=weights,
+            weights=weights_now(self._weights),
         )
 
     def _valid_side(self, scoring: Scoring, told: dict[str, float]) -> ValidSide | None:

@@ -81,6 +81,21 @@ def clean_view(clean: Any, index: Callable[[Any], Iterable[Any]] | None) -> Call
     return lambda batch: torch.utils.data.default_collate([clean[int(i)] for i in index(batch)])
 
 
+def weights_now(weights: Weights | Callable[[], Any]) -> Weights:
+    """Return the weights that validation uses at this moment, which a function gives anew.
+
+    Raises
+    ------
+    InputError
+        If the function gives neither a module nor a state dict.
+    """
+    if callable(weights) and not isinstance(weights, torch.nn.Module):
+        weights = weights()
+        if not isinstance(weights, (torch.nn.Module, Mapping)):
+            raise InputError(f"weights() must give a module or a state dict, not {type(weights).__name__}")
+    return weights
+
+
 def score_rungs(scoring: Scoring, log: VisitLog[Visit], *, is_whole: bool) -> tuple[Sampled | None, dict[Cause, str], int]:
     """Score the sampled visits on every rung.
 

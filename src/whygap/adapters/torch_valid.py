@@ -16,12 +16,14 @@ from whygap.adapters.torch_batch import (
     default_forward,
     has_rows,
     in_chunks,
+    leaves,
     picked,
+    versions_of,
 )
 from whygap.adapters.torch_rungs import Scoring
 from whygap.adapters.torch_scores import Functions, Seen, concatenated, score_all, score_seen, seen_by_default
 from whygap.adapters.torch_state import BATCH_NORM, DROPOUT, has_active, modes_of, preserved_loader
-from whygap.adapters.torch_visits import HEAVIEST, Loops, Onlooker, is_safe
+from whygap.adapters.torch_visits import HEAVIEST, Onlooker, is_safe
 from whygap.errors import InputError
 from whygap.observation import Array
 
@@ -116,9 +118,12 @@ class ValidationWatch:
         self._functions = functions
         self._forward = forward
         self._session = session
+        self._clock = session.ledger.clock
+        self._spent_s = 0.0
         self._is_copying = is_copying
         self._plain: Any = None  # the type of a batch of which output and target were plain tensors, held without a copy
-        self._loops: list[Loops] = []
+        self._held: list[torch.Tensor] = []  # outputs and targets, and how often each had been written into
+        self._versions: list[int] = []
         self._seen: list[Seen | dict[str, Array]] = []
         self.rows: list[int] = []
         self.recorded: list[Any] = []
@@ -137,10 +142,12 @@ class ValidationWatch:
     @property
     def is_unaltered(self) -> bool:
         """Whether the loop has written into none of the outputs and targets, copied or not."""
-        return all(loops.are_unaltered for loops in self._loops)
+        return [tensor._version for tensor in self._held] == self._versions
 
     def side(self) -> ValidSide | None:
         """Return the scores of all examples that the user validated on; None where they were not seen."""
+        self._session.ledger.spend("rest", self._spent_s)
+        self._spent_s = 0.0
         if not self.rows or len(self._seen) != len(self.rows):
             return None
         if not self._is_copying and not self.is_unaltered:
@@ -152,28 +159,29 @@ class ValidationWatch:
         return _side([score_seen(self._functions, s.in_full()) if isinstance(s, Seen) else s for s in self._seen])
 
     def _on_forward(self, module: torch.nn.Module, given: Any, output: Any) -> None:
-        if self._batch is None:
+        batch = self._batch
+        if batch is None:
             return
-        session, clock = self._session, self._session.ledger.clock
-        began = clock()
+        began = self._clock()
         try:
-            batch, self._batch = self._batch, None
+            self._batch = None
             if module.training or (not self._seen and has_active(modes_of(module), DROPOUT + BATCH_NORM)):
                 self.was_training = True
-            self._note(batch, output)
+            target: Any = batch[1] if type(batch) is self._plain and len(batch) == 2 else None
+            is_plain = type(target) is type(output) is torch.Tensor and not (output.is_inference() or target.is_inference())
+            if is_plain and output.numel() + target.numel() <= HEAVIEST:
+                seen = Seen(output.detach(), target, self.rows[-1])
+                self._held += seen.output, target
+                self._versions += output._version, target._version
+                self._seen.append(seen)
+            else:
+                self._note(batch, output)
         except Exception as error:
-            session.fail("watching the validation", error)
-        session.ledger.spend("rest", clock() - began)
+            self._session.fail("watching the validation", error)
+        self._spent_s += self._clock() - began
 
     def _note(self, batch: Any, output: Any) -> None:
         rows = self.rows[-1]
-        is_plain = type(batch) is self._plain and len(batch) == 2 and type(output) is type(batch[1]) is torch.Tensor
-        if is_plain and not output.is_inference() and not batch[1].is_inference():
-            seen = Seen(output.detach(), batch[1], rows)
-            if seen.is_light and output.numel() + batch[1].numel() <= HEAVIEST:
-                self._loops.append(Loops(seen[:2], (output._version, batch[1]._version)))
-                self._seen.append(seen)
-                return
         if self._forward is default_forward:
             found: Seen | None = seen_by_default(output, batch, rows)
         else:
@@ -185,7 +193,8 @@ class ValidationWatch:
             own = found.detached()
             may_hold = found.n_numbers <= HEAVIEST and is_safe(own[:2])
             if may_hold:
-                self._loops.append(Loops.of(own[:2]))
+                self._held += leaves(own[:2])
+                self._versions += versions_of(own[:2])
             is_held = may_hold and not self._is_copying
             # one pass, one kind of memory: where the first batch may be held, so may those after it
             is_like_others = is_held and self._forward is default_forward and isinstance(batch, (tuple, list))

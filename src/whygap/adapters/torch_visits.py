@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -69,7 +69,8 @@ class Visit:
     batch, and `index` is None; afterwards it is of the rows at `index` alone. `seen` is the model's output at the visit, or
     `scores` its scores where it isn't held. `after` holds the scores right after the step, `change` is how far that has moved
     the mean of the whole batch, and `told` that mean at the visit, where it was looked at. `is_sure` tells which of the rows
-    are held for their loss. `loops` is what may not be written into: what is held and no copy, or what is checked.
+    are held for their loss. `loops` is what may not be written into: what is held and no copy, or what is checked. `output` is
+    what a glance has noted, and how often it had been written into: `sound` makes `seen` of it.
     """
 
     batch: Any
@@ -86,6 +87,7 @@ class Visit:
     told: dict[str, float] = field(default_factory=dict)
     is_sure: Bools | None = None
     loops: Loops | None = None
+    output: tuple[torch.Tensor, int] | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -142,22 +144,22 @@ class Onlooker:
         self.same: dict[Types, tuple[Modes, bool]] = {}
         self._is_altered = False  # whether loop or model write into batches or outputs
         self._may_wait = False
-        self._plain: Any = None  # of batches that are tensors side by side and may be held without a copy
+        self._plain: Any = None  # the type of batches that are tensors side by side and may be held without a copy
+        self._handle: torch.utils.hooks.RemovableHandle | None = None  # of the hook by which `watch` waits for an output
+        self._glance = self._glancing()
+        self._glance_handle: torch.utils.hooks.RemovableHandle | None = None
+        self._glanced: Visit | None = None  # whose output `glance` waits for
+        self.noted_s = 0.0  # what noting those took in this epoch
 
     def begin(self, batch: Any, n_batches: int | None) -> None:
         """Begin an epoch of batches like this one, of which so many are sampled (None: all)."""
+        self.noted_s = 0.0
         is_on_cpu = all(leaf.is_cpu for leaf in leaves(batch) if isinstance(leaf, torch.Tensor))  # other memory is scarce
         self._plain = None
         self._may_wait = is_on_cpu and n_batches is not None and n_batches * _bytes_of(batch) <= WAITING_BYTES
 
     def hold(self, batch: Any, rows: int, draw: Draw | None, *, is_checked: bool, is_looked_at: bool = False) -> Visit:
         """Keep a batch that is about to be visited: all of it where it is checked, or where the rows are drawn later."""
-        if type(batch) is self._plain and draw is not None and not is_checked and not self._is_altered:
-            # amid a training every call is slow: the memory of a loader's batches is taken to be of one kind
-            plain = [t for t in batch if type(t) is torch.Tensor and t.ndim and t.size(0) == rows and not t.is_inference()]
-            if len(plain) == len(batch):
-                versions = tuple([t._version for t in plain])
-                return Visit(batch, rows, rows, draw, loops=Loops(batch, versions))
         draw = draw if has_rows(batch, rows) else None
         if draw is None or is_checked:
             visit = Visit(copied(batch), rows, rows, draw, is_checked, is_looked_at)
@@ -170,43 +172,79 @@ class Onlooker:
             visit = Visit(copied(batch), rows, rows, draw)
         else:
             visit = Visit(batch, rows, rows, draw, loops=Loops.of((batch,)))
-            is_plain = isinstance(batch, (tuple, list)) and all(type(t) is torch.Tensor for t in batch)
-            self._plain = type(batch) if is_plain and self._forward is default_forward else None
         return visit
 
-    def watch(self, visit: Visit, batch: Any) -> torch.utils.hooks.RemovableHandle:
+    def glance(self, batch: Any, rows: int, draw: Draw | None) -> Visit | None:
+        """Hold a batch like the first and have the model's next output noted; None where that takes `hold` and `watch`.
+
+        Amid a training every line is slow: what can be seen to in `sound` isn't seen to here. The memory of a loader's batches
+        is taken to be of one kind.
+        """
+        if type(batch) is not self._plain or draw is None or self._is_altered:
+            return None
+        versions = []
+        for tensor in batch:
+            if type(tensor) is not torch.Tensor or tensor.is_inference():
+                return None
+            versions.append(tensor._version)
+        self._glanced = visit = Visit(batch, rows, rows, draw, loops=Loops(batch, tuple(versions)))
+        if self._glance_handle is None:
+            self._glance_handle = self._model.register_forward_hook(self._glance)
+        else:  # puts the same hook back in its place: registering one takes five times as long
+            self._model._forward_hooks[self._glance_handle.id] = self._glance
+        return visit
+
+    def _glancing(self) -> Callable[..., None]:
+        """Return the hook of `glance`: a function, as whoever copies the model would copy what a method belongs to."""
+        session, clock = self._session, self._session.ledger.clock
+
+        def note(_: torch.nn.Module, given: tuple[Any, ...], output: Any) -> None:
+            began = clock()
+            visit = self._glanced
+            self.look_away()
+            if visit is None or visit.loops is None:
+                return
+            try:
+                if type(output) is torch.Tensor and output.is_cpu and output.numel() <= HEAVIEST:
+                    visit.output = output.detach(), output._version
+                    if tuple([tensor._version for tensor in visit.batch]) != visit.loops.versions:
+                        self._is_altered = True  # the visit is left out when the epoch ends
+                else:
+                    with torch.no_grad():
+                        self._note(visit, visit.batch, (given, {}), output)
+            except Exception as error:
+                session.fail("scoring a visit", error)
+            self.noted_s += clock() - began
+
+        return note
+
+    def watch(self, visit: Visit, batch: Any) -> None:
         """Have the model's next output noted: that is the visit. A second forward pass on the same batch isn't it."""
         session, ledger = self._session, self._session.ledger
 
         def note(module: torch.nn.Module, given: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
-            handle.remove()
+            self.look_away()
             began = ledger.clock()
             try:
                 if not self.modes:
                     self.modes = modes_of(module)
-                if not self._has_noted_plainly(visit, output):
-                    with torch.no_grad():
-                        self._note(visit, batch, (given, named), output)
+                with torch.no_grad():
+                    self._note(visit, batch, (given, named), output)
             except Exception as error:
                 session.fail("scoring a visit", error)
             took = ledger.clock() - began
             ledger.spend("looks" if visit.is_looked_at else "seldom" if visit.is_checked else "visits", took)
 
-        handle = self._model.register_forward_hook(note, with_kwargs=True)
-        return handle
+        self._handle = self._model.register_forward_hook(note, with_kwargs=True)
 
-    def _has_noted_plainly(self, visit: Visit, output: Any) -> bool:
-        """Do what `_note` does for the most common visit, in a fraction of its time; return whether it was one."""
-        loops, batch = visit.loops, visit.batch
-        if loops is None or loops.tensors is not batch or type(output) is not torch.Tensor or len(batch) != 2:
-            return False
-        seen = Seen(output.detach(), batch[1], visit.rows)
-        versions = (batch[0]._version, batch[1]._version)
-        if versions != loops.versions or not seen.is_light or not output.is_cpu or seen.n_numbers > HEAVIEST:
-            return False
-        visit.seen = seen
-        visit.loops = Loops((*batch, seen.output), (*versions, output._version))
-        return True
+    def look_away(self) -> None:
+        """Wait for no output any more."""
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+        if self._glanced is not None and self._glance_handle is not None:
+            self._glance_handle.remove()
+            self._glanced = None
 
     def _note(self, visit: Visit, batch: Any, given: Any, output: Any) -> None:
         if not visit.is_checked and self._forward is default_forward:
@@ -231,6 +269,8 @@ class Onlooker:
             elif visit.loops.are_unaltered:
                 visit.seen = seen.detached()
                 visit.loops = Loops.of((visit.batch, *visit.seen[:2]))
+                is_plain = isinstance(batch, (tuple, list)) and all(type(t) is torch.Tensor for t in batch)
+                self._plain = type(batch) if is_plain and self._forward is default_forward else None
             return
         if not visit.is_checked:
             with self._session.preserved():
@@ -251,13 +291,30 @@ class Onlooker:
 
     def sound(self, visits: Sequence[tuple[int, int, Visit]]) -> list[tuple[int, int, Visit]]:
         """Return the sampled visits without those that hold something of the loop which was written into after all."""
-        sound = [item for item in visits if item[2].loops is None or item[2].loops.are_unaltered]
+        sound = [item for item in visits if self._is_sound(item[2])]
         if len(sound) == len(visits):
             return sound
         self._is_altered = True
         many = f"{len(visits) - len(sound)} of {len(visits)} batches were written into"
         self._session.tell("holding batches", f"{many}, as never before: they are left out, and copied from now on")
         return [(at, first if k else 0, visit) for k, (at, first, visit) in enumerate(sound)]
+
+    def _is_sound(self, visit: Visit) -> bool:
+        """Return whether nothing that the visit holds was written into; of a visit at a glance, note what it has seen."""
+        if visit.loops is not None and not visit.loops.are_unaltered:
+            return False
+        if visit.output is not None:
+            output, version = visit.output
+            if output._version != version:
+                return False
+            visit.output, seen = None, Seen(output, visit.batch[-1], visit.rows).in_full()
+            if not has_rows(visit.batch, visit.rows):
+                visit.draw = None
+            if seen.is_light:
+                visit.seen = seen
+            else:
+                visit.scores = score_seen(self._functions, seen)
+        return True
 
     def draw(self, visits: Sequence[Visit], n: int | None) -> None:
         """Draw the rows of the visits that wait, at most `n` of each; all of these are scored at once first."""
