@@ -19,7 +19,8 @@ and, in the whygap arm, making the meter, opening the store, every end of an epo
 compilation of the train step and of validation in every arm, since the model is a new one, and what whygap and `evaluate`
 compile for themselves. Outside it: imports, examples, one warm-up of every arm, and the hash of the weights. A real training
 has more epochs than these, and what happens once weighs less in it: the columns "later" compare only the epochs from the
-second on.
+second on. "An epoch" takes these in pairs, each with the same epoch of the same round without whygap: the median over all
+pairs, of which there are so many that it is told far better than a whole training's.
 
 **How.** Every cell (framework and model) has a process of its own. A round trains all three arms from one seed, side by side in
 turns: each trains for a tenth of a second, or up to the end of an epoch, and hands over to the next, in an order that rotates;
@@ -35,9 +36,10 @@ does per epoch weighs several times more in it, and holds every cell to one thre
 whygap costs.
 
 In every round the weights of the three arms must be equal to the last bit, and no run may have had a problem: otherwise the
-exit code is 1. One more training, untimed, compares from the second epoch on the half-width of the interval of the term
-`generalisation` with the one that validation noise alone imposes, 1.96 s / sqrt(n), s being the standard deviation of the
-exact per-example validation losses at that moment: the column "width".
+exit code is 1. Three more trainings of other seeds (one with `--quick`), untimed, compare from the second epoch on the
+half-width of the interval of the term `generalisation` with the one that validation noise alone imposes, 1.96 s / sqrt(n), s
+being the standard deviation of the exact per-example validation losses at that moment: the columns "width", the median, and
+"largest", the largest of the medians of an epoch.
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ SETTINGS_OF_OTHERS = (*THREADS, "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "WHYGA
 
 Part = Literal["wall", "wall_later", "cpu", "cpu_later"]
 PARTS: tuple[Part, ...] = get_args(Part)
+CLOCKS: tuple[Part, ...] = ("wall", "cpu")
 OTHERS: tuple[Arm, ...] = ("whygap", "re-evaluation")
 
 
@@ -104,7 +107,7 @@ def n_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def measure(cell: str, case: Case, *, rounds: int, seed: int) -> dict[str, Any]:
+def measure(cell: str, case: Case, *, rounds: int, n_widths: int, seed: int) -> dict[str, Any]:
     """Time the arms of one cell in this process."""
     warm_up = load(cell, Case(n_train=WARM_UP_ROWS, n_valid=WARM_UP_ROWS, epochs=1), seed)
     trainings, timed = load(cell, case, seed), list[dict[Arm, Trained]]()
@@ -122,7 +125,11 @@ def measure(cell: str, case: Case, *, rounds: int, seed: int) -> dict[str, Any]:
             print(
                 f"{cell}  round {i + 1}/{rounds}  {seconds}  {'same weights' if is_same else 'OTHER WEIGHTS'}", file=sys.stderr
             )
-        widths = trainings.widths(seed=seed, epochs=max(2, case.epochs), store=Path(folder) / "widths.db")
+        widths = [
+            w
+            for i in range(n_widths)
+            for w in trainings.widths(seed=seed + i, epochs=max(2, case.epochs), store=Path(folder) / f"widths{i}.db")
+        ]
     return {
         "cell": cell,
         "case": asdict(case),
@@ -155,8 +162,11 @@ def summarise(case: Case, rounds: list[dict[Arm, Trained]], widths: list[Width])
             return None
         return median_interval([seconds(r[arm], part) / seconds(r["without"], part) - 1 for r in rounds])
 
-    def times_cheaper(part: Part) -> float | None:
-        whygap, again = overhead("whygap", part), overhead("re-evaluation", part)
+    def an_epoch(arm: Arm) -> dict[str, float] | None:
+        pairs = [a / b - 1 for r in rounds for a, b in zip(r[arm].epoch_s[1:], r["without"].epoch_s[1:], strict=True)]
+        return median_interval(pairs) if pairs else None
+
+    def times_cheaper(whygap: dict[str, float] | None, again: dict[str, float] | None) -> float | None:
         if whygap is None or again is None or whygap["low"] <= 0:
             return None  # within the noise of nothing: the quotient would say nothing
         return again["median"] / whygap["median"]
@@ -164,28 +174,31 @@ def summarise(case: Case, rounds: list[dict[Arm, Trained]], widths: list[Width])
     ours = [r["whygap"] for r in rounds]
     later = [w for w in widths if w.epoch >= 2]
     ratios = [w.ratio for w in later if w.ratio is not None]
+    of_epoch = [np.median([w.ratio for w in later if w.epoch == e]) for e in sorted({w.epoch for w in later})]
     return {
         "without_s": float(np.median([r["without"].wall_s for r in rounds])),
         "overhead": {arm: {part: overhead(arm, part) for part in PARTS} for arm in OTHERS},
-        "times_cheaper": {part: times_cheaper(part) for part in ("wall", "cpu")},
+        "an_epoch": {arm: an_epoch(arm) for arm in OTHERS},
+        "times_cheaper": {part: times_cheaper(*(overhead(arm, part) for arm in OTHERS)) for part in CLOCKS}
+        | {"an_epoch": times_cheaper(*map(an_epoch, OTHERS))},
         "own": float(np.median([sum(t.spent_s) / t.wall_s for t in ours])),
         "evaluations": float(np.mean([n for t in ours for n in t.evaluations])),
         "width_median": float(np.median(ratios)) if ratios else None,
-        "width_largest": max(ratios) if len(ratios) == len(later) and ratios else None,
+        "width_largest": float(max(of_epoch)) if len(ratios) == len(later) and ratios else None,
         "width_unreliable": sum(not w.is_reliable for w in later),
         "same_weights": [len({t.weights for t in r.values()}) == 1 for r in rounds],
         "problems": sorted({p for t in ours for p in t.problems}),
     }
 
 
-def in_another_process(cell: str, case: Case, *, rounds: int, seed: int, threads: int | None) -> dict[str, Any]:
+def in_another_process(cell: str, case: Case, *, rounds: int, n_widths: int, seed: int, threads: int | None) -> dict[str, Any]:
     """Measure one cell in a process whose threads and backend nobody has set but us."""
     environment = {k: v for k, v in os.environ.items() if k not in SETTINGS_OF_OTHERS} | {"KERAS_BACKEND": "jax"}
     if threads is not None:
         environment |= dict.fromkeys(THREADS, str(threads))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "cell.json"
-        how = {"rounds": rounds, "seed": seed, "threads": threads, "to": str(file)}
+        how = {"rounds": rounds, "n_widths": n_widths, "seed": seed, "threads": threads, "to": str(file)}
         task = json.dumps({"cell": cell, "case": asdict(case)} | how)
         subprocess.run([sys.executable, __file__, "--cell", task], check=True, env=environment)
         found: dict[str, Any] = json.loads(file.read_text())
@@ -207,24 +220,28 @@ def median(figure: dict[str, float] | None) -> float | None:
     return None if figure is None else figure["median"]
 
 
+def both(figure: dict[str, float] | None) -> str:
+    """Return a figure and its interval, in two columns."""
+    interval = "-" if figure is None else f"[{percent(figure['low'])}, {percent(figure['high'])}]"
+    return f"{percent(median(figure)):>11}{interval:>20}"
+
+
 def print_tables(cells: list[dict[str, Any]]) -> None:
     """Print what was measured, in three tables of a line per cell."""
     level = min(c["summary"]["overhead"]["whygap"]["wall"]["level"] for c in cells)
     rounds = min(len(c["rounds"]) for c in cells)
     print(f"Added to the time of training: median of {rounds} rounds and its interval at {100 * level:.0f} %")
     for arm in OTHERS:
-        last_columns = ["own"] if arm == "whygap" else ["/ whygap", "CPU"]
-        columns = ["without", "time", "interval", "later", "CPU", "later", *last_columns]
+        last_columns = ["own"] if arm == "whygap" else ["/ whygap", "CPU", "an epoch"]
+        columns = ["without", "time", "interval", "later", "an epoch", "interval", "CPU", "later", *last_columns]
         print(f"{arm:14}" + "".join(f"{name:>{20 if name == 'interval' else 11}}" for name in columns))
         for c in cells:
             s = c["summary"]
             o, without = s["overhead"][arm], f"{s['without_s']:.2f} s"
-            interval = f"[{percent(o['wall']['low'])}, {percent(o['wall']['high'])}]"
-            shares = [median(o[part]) for part in ("wall_later", "cpu", "cpu_later")]
-            cheaper = [number(s["times_cheaper"][part]) for part in ("wall", "cpu")]
-            last = [f"{100 * s['own']:.1f} %"] if arm == "whygap" else cheaper
-            print(f"  {c['cell']:12}{without:>11}{percent(o['wall']['median']):>11}{interval:>20}", end="")
-            print("".join(f"{text:>11}" for text in [*map(percent, shares), *last]))
+            last = [f"{100 * s['own']:.1f} %"] if arm == "whygap" else [number(n) for n in s["times_cheaper"].values()]
+            print(f"  {c['cell']:12}{without:>11}{both(o['wall'])}{percent(median(o['wall_later'])):>11}", end="")
+            print(both(s["an_epoch"][arm]), end="")
+            print("".join(f"{text:>11}" for text in [*(percent(median(o[part])) for part in ("cpu", "cpu_later")), *last]))
     print("\nWhat it is had for: the interval on generalisation from epoch 2 on, against validation noise alone")
     print(f"{'':12}{'examples':>16}{'epochs':>8}{'evaluated/epoch':>17}{'width':>8}{'largest':>9}{'unreliable':>12}", end="")
     print(f"{'same weights':>14}{'problems':>10}{'processors':>12}")
@@ -260,7 +277,7 @@ def main() -> None:
         task = arguments.cell
         if task["threads"] is not None:
             hold_to(task["threads"])
-        found = measure(task["cell"], Case(**task["case"]), rounds=task["rounds"], seed=task["seed"])
+        found = measure(task["cell"], Case(**task["case"]), **{k: task[k] for k in ("rounds", "n_widths", "seed")})
         Path(task["to"]).write_text(json.dumps(found))
         return
     rounds = arguments.rounds or (2 if arguments.quick else 9)
@@ -274,7 +291,9 @@ def main() -> None:
         if arguments.examples:
             case = replace(case, n_train=arguments.examples[0], n_valid=arguments.examples[1])
         try:
-            cells.append(in_another_process(cell, case, rounds=rounds, seed=arguments.seed, threads=threads))
+            n_widths = 1 if arguments.quick else 3
+            how = {"rounds": rounds, "n_widths": n_widths, "seed": arguments.seed, "threads": threads}
+            cells.append(in_another_process(cell, case, **how))
         except subprocess.CalledProcessError as error:
             print(f"{cell} failed with exit code {error.returncode}", file=sys.stderr)
             has_failed = True

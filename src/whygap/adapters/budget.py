@@ -47,9 +47,12 @@ HORIZON = 20
 PATIENCE = 10
 """Epochs after which rows are scored on all rungs whatever was saved, and by which it is told what a row costs."""
 
-SEEN = 0.7
+SEEN = 0.8
 """Share of what measuring costs that our clock sees; the rest are calls, caches that are cold afterwards, memory that is used
 for the first time, and threads that a pause has sent to sleep."""
+
+SEEN_BESIDE_THREADS = 0.65
+"""The same where steps run in threads of the framework's own, which at times wait for what no clock of ours sees."""
 
 FIRST_REST = 0.5
 """Share of what the rest costs in a first epoch that it is taken to cost in the second, and share of what the second may spend
@@ -105,14 +108,22 @@ class Ledger:
         A share of the training time, a number of training examples per epoch, or everything.
     epochs : int, optional
         Epochs of the run, where known: debts are paid within them.
+    seen : float
+        Share of what measuring costs that the clock sees, and therefore of a budget that may be spent by it.
     clock : callable
         Gives the time in seconds.
     """
 
     def __init__(
-        self, budget: Budget = "exact", *, epochs: int | None = None, clock: Callable[[], float] = time.perf_counter
+        self,
+        budget: Budget = "exact",
+        *,
+        epochs: int | None = None,
+        seen: float = SEEN,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.budget = budget
+        self._seen = seen
         self.epochs = epochs
         self.useful: int | None = None
         self.clock = clock
@@ -240,7 +251,7 @@ class Ledger:
         if not isinstance(self.budget, float) or self.epoch - self._last_rows >= PATIENCE or "rows" not in self._unit_s:
             return True
         to_come = max(0.0, self._unit_s.get("rest", 0.0) - self._spent["rest"])
-        saved = SEEN * self.budget * (self.trained_s + self._training_s) - self.charged_s - self._charged() - to_come
+        saved = self._seen * self.budget * (self.trained_s + self._training_s) - self.charged_s - self._charged() - to_come
         return rows * self._unit_s["rows"] <= saved
 
     def _guess(self) -> float:
@@ -260,7 +271,7 @@ class Ledger:
         """
         assert isinstance(self.budget, float)
         left = HORIZON if self.epochs is None else max(1, min(HORIZON, self.epochs - self.epoch + 1))
-        share = SEEN * self.budget
+        share = self._seen * self.budget
         own, before = share * training_s, (share * self.trained_s - self.charged_s) / left
         return own + min(own, before)
 

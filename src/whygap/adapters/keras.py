@@ -15,7 +15,7 @@ except ImportError as error:
 
     raise MissingPackageError("whygap.adapters.keras needs Keras 3 and a backend: pip install 'whygap[keras]'") from error
 
-from whygap.adapters.budget import Budget, Ledger, check_budget
+from whygap.adapters.budget import SEEN_BESIDE_THREADS, Budget, Ledger, check_budget
 from whygap.adapters.epoch import ROUNDING, Reported, Sampled, ValidSide, VisitLog, build_observation
 from whygap.adapters.keras_batch import Batch, check_split, is_arrays, without_weights
 from whygap.adapters.keras_probe import KerasProbe, State, View, check_backend, preserved_random_state, to_host
@@ -165,7 +165,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
             versions=versions,
             seeds={"whygap": self._seed},
             preserve=preserved_random_state,
-            ledger=Ledger(self._budget, epochs=parameters.get("epochs")),
+            ledger=Ledger(self._budget, epochs=parameters.get("epochs"), seen=SEEN_BESIDE_THREADS),
         )
         self._probe = self._steps = self._watch = None
         self._is_fitting, self._is_valid_known = True, False
