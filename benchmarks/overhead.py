@@ -2,6 +2,7 @@
 
     python benchmarks/overhead.py [--quick] [--only torch:mlp ...] [--rounds 9] [--epochs N] [--threads N]
                                   [--seed 0] [--json FILE]
+    python benchmarks/overhead.py --show FILE [FILE ...]
 
 Three arms, in PyTorch and in Keras on JAX, for three models each (mlp, cnn with dropout, lstm: 60,000 training and 10,000
 validation pictures of 28 x 28, but for Keras's cnn, 12,000 and 2,000, and lstm, 24,000 and 4,000; batch 128, Adam):
@@ -243,13 +244,19 @@ def print_tables(cells: list[dict[str, Any]]) -> None:
             print(both(s["an_epoch"][arm]), end="")
             print("".join(f"{text:>11}" for text in [*(percent(median(o[part])) for part in ("cpu", "cpu_later")), *last]))
     print("\nWhat it is had for: the interval on generalisation from epoch 2 on, against validation noise alone")
-    print(f"{'':12}{'examples':>16}{'epochs':>8}{'evaluated/epoch':>17}{'width':>8}{'largest':>9}{'unreliable':>12}", end="")
+    print(
+        f"{'':12}{'examples':>16}{'rounds':>8}{'epochs':>8}{'evaluated/epoch':>17}{'width':>8}{'largest':>9}{'unreliable':>12}",
+        end="",
+    )
     print(f"{'same weights':>14}{'problems':>10}{'processors':>12}")
     for c in cells:
         s, case = c["summary"], c["case"]
         examples = f"{case['n_train']:,}/{case['n_valid']:,}"
         same = f"{sum(s['same_weights'])} of {len(s['same_weights'])}"
-        print(f"{c['cell']:12}{examples:>16}{case['epochs']:8d}{s['evaluations']:17,.0f}{number(s['width_median']):>8}", end="")
+        print(
+            f"{c['cell']:12}{examples:>16}{len(c['rounds']):8d}{case['epochs']:8d}{s['evaluations']:17,.0f}{number(s['width_median']):>8}",
+            end="",
+        )
         print(
             f"{number(s['width_largest']):>9}{s['width_unreliable']:12d}{same:>14}{len(s['problems']):10d}{c['processors']:12d}"
         )
@@ -271,6 +278,7 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--show", nargs="+", type=Path, metavar="FILE", help="print the tables of these --json files alone")
     parser.add_argument("--cell", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.cell:
@@ -279,6 +287,9 @@ def main() -> None:
             hold_to(task["threads"])
         found = measure(task["cell"], Case(**task["case"]), **{k: task[k] for k in ("rounds", "n_widths", "seed")})
         Path(task["to"]).write_text(json.dumps(found))
+        return
+    if arguments.show:
+        print_tables([cell for file in arguments.show for cell in json.loads(file.read_text())["cells"]])
         return
     rounds = arguments.rounds or (2 if arguments.quick else 9)
     threads = arguments.threads or (1 if arguments.quick else None)
