@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple, get_args
@@ -45,7 +46,8 @@ HORIZON = 20
 """Epochs over which a debt, or a surplus, is evened out."""
 
 PATIENCE = 10
-"""Epochs after which rows are scored on all rungs whatever was saved, and by which it is told what a row costs."""
+"""Epochs after which rows are scored on all rungs whatever was saved, and by which it is told what a row costs, and what comes
+now and then."""
 
 SEEN = 0.8
 """Share of what measuring costs that our clock sees; the rest are calls, caches that are cold afterwards, memory that is used
@@ -211,7 +213,7 @@ class Ledger:
         if not self._expected_s:
             return _laid_out(FIRST_ROWS, 2 * FEWEST_BATCHES, 0, rows=rows, visits=visits, is_whole=is_whole)
         allowance = self._allowance(self._expected_s)
-        free = allowance - self._unit_s.get("rest", FIRST_REST * max(0.0, min(allowance, self._first_rest_s)))
+        free = allowance - self._usual_s(allowance)
         each = self._unit_s.get("rows", self._guess())
         visit = self._unit_s.get("visits", 0.0)
         depth = rows if is_whole or each <= 0.0 else min(rows, max(DEPTH, int(visit / each)))
@@ -230,11 +232,13 @@ class Ledger:
         """Return how many of the `held` rows may be scored, now that the time that the epoch trained is known.
 
         So many of each of the `visits` as made it worth seeing are scored in any case: with fewer the interval is of no use.
+        For `rest` and `seldom` as much is set aside as epochs usually take; what this one took beyond that is paid by those to
+        come, in equal parts: else one that found the machine busy would have hardly any rows.
         """
         if not isinstance(self.budget, float):
             return held
-        to_come = max(0.0, self._unit_s.get("rest", 0.0) - self._spent["rest"])
-        free = self._allowance(self._training_s) - self._charged() - to_come
+        allowance = self._allowance(self._training_s)
+        free = allowance - self._usual_s(allowance) - (self._charged() - self._spent["rest"] - self._spent["seldom"])
         each = self._unit_s.get("rows", self._guess())
         allowed = int(max(0.0, free) / each) if each > 0.0 else held
         return min(held, max(FEWEST_ROWS, WORTH_A_VISIT * visits, allowed))
@@ -275,6 +279,11 @@ class Ledger:
         own, before = share * training_s, (share * self.trained_s - self.charged_s) / left
         return own + min(own, before)
 
+    def _usual_s(self, allowance: float) -> float:
+        """Return what an epoch that may cost so much usually spends on neither visits nor looks nor rows."""
+        rest = self._unit_s.get("rest", FIRST_REST * max(0.0, min(allowance, self._first_rest_s)))
+        return rest + self._unit_s.get("seldom", 0.0)
+
     def _charged(self) -> float:
         """What users validate with is their own validation, even where it is we who run it."""
         return self.spent_s - self._spent["validation"]
@@ -292,14 +301,16 @@ class Ledger:
             return
         self.trained_s += self._training_s
         self.charged_s += self._charged()
-        self._units["rest"] = self.epoch > 1
+        self._units["rest"] = self._units["seldom"] = self.epoch > 1
         for account, units in self._units.items():
             if units:
                 paid = self._paid_s[account] = [*self._paid_s.get(account, ()), self._spent[account] / units][-PATIENCE:]
-                # of rows, a part of the cost is the same for few and for many: few look dear; and a machine that was busy when
-                # an epoch ended tells nothing of the next one
-                latest = paid if account == "rows" else paid[-RECENT:]
-                self._unit_s[account] = min(latest) if account in ("rows", "rest") else sorted(latest)[len(latest) // 2]
+                if account == "rows":  # a part of the cost is the same for few and for many: few look dear
+                    self._unit_s[account] = min(paid)
+                elif account == "seldom":
+                    self._unit_s[account] = sum(paid) / len(paid)
+                else:  # a machine that was busy for an epoch tells nothing of the next one
+                    self._unit_s[account] = statistics.median_low(paid[-RECENT:])
         if self.epoch == 1:
             self._first_rest_s = self._spent["rest"]
             self._paid_s["rest"] = [FIRST_REST * self._first_rest_s]
