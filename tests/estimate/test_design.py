@@ -422,6 +422,22 @@ def test_coverage_where_the_scores_at_the_visits_were_taken_from_whole_batches()
     assert np.mean(skews) < 0.2
 
 
+def test_of_few_units_and_a_regression_the_members_tell_how_skewed_the_error_is():
+    """Eight whole batches are too few to tell it from, and a long tail that nothing known explains leans the error."""
+    rng = np.random.default_rng(62)
+    stated, errors = [], []
+    for _ in range(4000):
+        known = rng.normal(0.0, 1.0, 40)
+        each = known[:, None] + rng.gamma(0.1, 1.0, (40, 100))
+        batch = np.sort(rng.permutation(40)[:8])
+        design = draw_design([100] * 40, batch, np.repeat(np.arange(8), 100), known=known[:, None])
+        sampled = each[batch].ravel()
+        errors.append(each.mean() - design.mean(sampled))
+        stated.append(design.error(sampled).skew)
+    assert np.mean(stated) == pytest.approx(-np.mean(np.power(errors, 3)) / np.std(errors) ** 3, rel=0.3)
+    assert np.mean(stated) > 0.1
+
+
 # ---------------------------------------------------------------------- random masks
 
 

@@ -14,6 +14,7 @@ Variance Estimation (2007), section 8.2.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -269,15 +270,18 @@ class Design:
 
         Members are many and tell it far better than units; but where what isn't known of members is taken out of units, by
         regression or as a difference, the members' spread still holds it, and would give far more than the error's `variance`.
+        Then the units tell, and where they are few, the error is taken to be as skewed as the members' mean.
         """
         residual = self._local(residual)
         shock = self.share_of_population * (self.unexplained(each) + residual[self.unit])
+        u, spread = self.weight.size, (1.0 - self.share) * float(shock @ shock)
         is_told = self.member_known is not None or self.known_mean.size == 0
-        if is_told and (1.0 - self.share) * float(shock @ shock) < 2.0 * variance:
+        if is_told and spread < 2.0 * variance:
             cubes = _sum_of_cubes(shock)
+        elif u >= ENOUGH_UNITS:
+            cubes = _sum_of_cubes(self.weight * residual) * u**2 / ((u - 1.0) * (u - 2.0))
         else:
-            u = self.weight.size  # of few units the third moment is noise, and their means are not far from normal
-            cubes = _sum_of_cubes(self.weight * residual) * u**2 / ((u - 1.0) * (u - 2.0)) if u >= ENOUGH_UNITS else 0.0
+            cubes = _sum_of_cubes(shock * math.sqrt(variance / spread)) if spread > 0.0 else 0.0
         return (1.0 - self.share) * max(1.0 - 2.0 * self.share, 0.0) * cubes
 
     def _local(self, residual: Array) -> Array:
