@@ -94,6 +94,7 @@ def _rows(regime: Regime, seed: int, e: int, epoch: Epoch, gap: EpochGap) -> Ite
             "plain_variance": plain,
             "ratio": (at.high - at.low) / 2 / 1.96 / math.sqrt(2 * valid),
             "n": n,
+            "left": epoch.exact.left,
         }
 
 
@@ -164,7 +165,11 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def summarise_variance(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return, for every plain regime and epoch, how many times smaller the variance is than a plain subsample's."""
+    """Return, for every regime and epoch, how many times smaller the variance is than a plain subsample's.
+
+    And how many times smaller it were if the regression of all end-of-epoch losses on those at the visits, and on their place
+    in the epoch, were known rather than told from a sample: more can't be had from these.
+    """
     grouped: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row["term"] == "end-of-epoch loss":
@@ -175,6 +180,7 @@ def summarise_variance(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "epoch": epoch,
             "n": float(np.mean([r["n"] for r in every])),
             "times_smaller": 1.0 / float(np.mean([r["error"] ** 2 / r["plain_variance"] for r in every])),
+            "possible": 1.0 / float(np.mean([r["left"] for r in every])),
             "cases": len(every),
         }
         for (regime, epoch), every in sorted(grouped.items())
@@ -218,9 +224,11 @@ def main() -> None:
             f"{_shown(r['width_against_plain'], 2):>13}" + (f"  missing {r['missing']}" if r["missing"] else "")
         )
     variances = summarise_variance(rows)
-    print("\nVariance of the end-of-epoch training loss: plain subsampling of as many examples, divided by whygap's")
+    print("\nVariance of the end-of-epoch training loss: plain subsampling of as many examples, divided by whygap's;")
+    print("and by what the regression on the visits' losses and places would leave if it were known exactly")
     for r in variances:
-        print(f"{r['regime']:22}epoch {r['epoch']:2d}  n {r['n']:6.0f}  {r['times_smaller']:8.1f} times smaller")
+        where = f"{r['regime']:22}epoch {r['epoch']:2d}  n {r['n']:6.0f}"
+        print(f"{where}  {r['times_smaller']:8.1f} times smaller  known {r['possible']:6.1f}")
     null: list[dict[str, Any]] | None = None
     if not arguments.only or "null".startswith(arguments.only):
         n_null = 20 if arguments.quick else 200

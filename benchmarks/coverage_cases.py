@@ -164,6 +164,7 @@ class Exact:
     train_loss: float = 0.0
     train_sd: float = 0.0
     valid_sd: float = 0.0
+    left: float = 1.0  # share of the variance of all end-of-epoch losses that their regression on the visits' leaves
 
 
 @dataclass
@@ -322,6 +323,9 @@ def _exact(
             "criterion": judged - clean,
             "weights": last - judged,
         }
+    position = np.repeat(np.linspace(0.0, 1.0, len(visits)), [len(s) for _, s in visits])
+    known = np.stack([np.ones_like(position), visited, position], axis=1)
+    unexplained = evaluated - known @ np.linalg.lstsq(known, evaluated, rcond=None)[0]
     fresh = twin.eval_mode(deciding, *pool_fresh, criterion).numpy().astype(np.float64)
     valid = twin.eval_mode(deciding, *pool_valid, criterion).numpy().astype(np.float64)
     terms["memorisation"] = fresh.mean() - last.mean()
@@ -336,4 +340,5 @@ def _exact(
         train_loss=float(evaluated.mean()),
         train_sd=float(evaluated.std(ddof=1)),
         valid_sd=float(valid.std(ddof=1)),
+        left=float(unexplained.var() / evaluated.var()),
     )

@@ -1,12 +1,13 @@
 """What one epoch teaches the next: variances by formula, the choice in known kinds of run, what choosing late costs."""
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 
-from whygap.choice import METHODS, are_worst_worth_it, choose_method, compare_draws, compare_methods, count_useful
+from whygap.choice import METHODS, choose_method, compare_known, compare_methods, count_useful, is_known_worth_it
 from whygap.observation import Observation, Sample, Valid, Visits
 from whygap.records import Score
 from whygap.rungs import VALIDATION_DRAW, measure_rungs
@@ -218,49 +219,49 @@ def test_a_choice_made_by_earlier_epochs_keeps_the_coverage_that_one_made_on_the
     assert np.mean(stated["after"]) < np.mean(stated["before"])
 
 
-class TestDraws:
-    """Whether half of a batch's sampled examples should be those with the highest loss at the visit."""
+class TestKnown:
+    """Whether what is known of examples besides their scores is worth its time."""
 
     @staticmethod
-    def compare(visited, now, **more):
-        o = observe(visited.mean(axis=1), now, np.arange(0, len(now), 2), visited=visited, **more)
-        return compare_draws(o, measure_rungs(o))
+    def compare(now, kind, *, taken=8, visited=None, method="regression"):
+        batch = np.arange(0, len(now), 2)
+        visited = np.ones_like(now) if visited is None else visited
+        o = observe(visited.mean(axis=1), now, batch, visited=visited, taken=taken, method=method)
+        if kind is not None:
+            sample = replace(
+                o.sample, known=1.0 * kind[batch, :taken].reshape(-1, 1), known_mean=kind[batch].mean(axis=1)[:, None]
+            )
+            o = replace(o, sample=sample)
+        return compare_known(o, measure_rungs(o))
 
-    @pytest.mark.parametrize("method", ["plain", "regression"])
-    @pytest.mark.parametrize("slope", [0.0, 0.8])
-    def test_the_ratio_is_about_that_of_the_variances_of_both_draws(self, method, slope):
-        """Drawn many times from each batch, less what a fit through all explains: near enough to tell what is worth it."""
-        rng = np.random.default_rng(3)
-        visited = rng.lognormal(0.0, 1.0, (400, 32))
-        now = slope * visited + visited * rng.normal(0.0, 0.3, visited.shape)
-        left = now if method == "plain" else now - np.polyfit(visited.ravel(), now.ravel(), 1)[0] * visited
-        order = np.argsort(-visited, axis=1)
-        sorted_left = np.take_along_axis(left, order, axis=1)
-        errors = {"random": [], "worst": []}
-        for _ in range(100):
-            anyone, others = rng.permutation(32)[:8], 4 + rng.permutation(28)[:4]
-            errors["random"].append(left[:, anyone].mean(axis=1) - left.mean(axis=1))
-            worst = (sorted_left[:, :4].sum(axis=1) + 28 * sorted_left[:, others].mean(axis=1)) / 32
-            errors["worst"].append(worst - left.mean(axis=1))
-        true = np.mean(np.square(errors["worst"])) / np.mean(np.square(errors["random"]))
-        assert self.compare(visited, now, method=method, taken=8) == pytest.approx(true, rel=0.5)
+    def test_the_ratio_is_that_of_the_variances_of_both_means(self):
+        """Drawn many times from each batch, with and without the difference between the two kinds taken out."""
+        rng = np.random.default_rng(7)
+        kind = rng.random((400, 32)) < 0.5
+        own = rng.normal(0.0, 0.5, kind.shape)
+        now = own + 1.0 * kind
+        errors = {"with": [], "without": []}
+        for _ in range(200):
+            some = rng.permutation(32)[:8]
+            errors["without"].append(now[:, some].mean(axis=1) - now.mean(axis=1))
+            errors["with"].append(own[:, some].mean(axis=1) - own.mean(axis=1))
+        within = {name: np.mean(np.square(each)) for name, each in errors.items()}
+        between = now.mean(axis=1).var()  # half of the batches are left out, whatever is known of the others
+        true = (0.5 * between + within["with"]) / (0.5 * between + within["without"])
+        assert self.compare(now, kind, taken=8) == pytest.approx(true, rel=0.15)
 
-    def test_null_visits_that_tell_nothing_make_it_dearer(self):
-        rng = np.random.default_rng(4)
-        visited, now = rng.normal(1.0, 0.1, (200, 32)), rng.normal(1.0, 0.3, (200, 32))
-        assert self.compare(visited, now, taken=8) > 1.3
-        assert not are_worst_worth_it([self.compare(visited, now, taken=8)])
+    def test_null_kinds_that_are_alike_gain_nothing(self):
+        rng = np.random.default_rng(8)
+        now, kind = rng.normal(1.0, 0.3, (200, 32)), rng.random((200, 32)) < 0.5
+        ratio = self.compare(now, kind)
+        assert ratio == pytest.approx(1.0, abs=0.02)
+        assert not is_known_worth_it([ratio])
 
-    def test_it_can_not_be_told_of_whole_batches_few_examples_or_without_the_visits(self):
-        rng = np.random.default_rng(5)
-        visited, now = smooth(rng)
-        assert self.compare(visited, now) is None
-        assert self.compare(visited, now, taken=3) is None
-        o = observe(visited.mean(axis=1), now, np.arange(20), taken=8)
-        assert compare_draws(o, measure_rungs(o)) is None
+    def test_it_can_not_be_told_where_nothing_is_known(self):
+        assert self.compare(np.random.default_rng(9).normal(size=(40, 8)), None, taken=4) is None
 
-    def test_the_last_epochs_weigh_most(self):
-        assert not are_worst_worth_it([])
-        assert not are_worst_worth_it([1.5])
-        assert are_worst_worth_it([1.5, 0.2])
-        assert not are_worst_worth_it([0.5, 0.5, 1.5, 1.5])
+    def test_at_first_it_is_and_then_the_last_epochs_weigh_most(self):
+        assert is_known_worth_it([])
+        assert is_known_worth_it([0.9])
+        assert not is_known_worth_it([0.8, 1.0, 1.02])
+        assert is_known_worth_it([1.0, 1.0, 0.7])

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from whygap.observation import Array, Method, Observation
 from whygap.rungs import VALIDATION_DRAW, Rungs, design_of, scores_at_visit
@@ -25,14 +24,8 @@ FIRST_GAIN = 0.6
 """The same for the second epoch: in the first one weights move most, so that losses at the visits tell less than they ever will
 again, and nothing has been memorised yet."""
 
-GAIN_OF_DRAW = 0.8
-"""Examples that are sure to be in the sample must take so much off the variance within batches: the others are fewer for it."""
-
-USUAL_SHARE = 0.25
-"""Share of a batch that is held once the time is there: of a first epoch that held less, the draws are compared at this one."""
-
-FEWEST_TO_COMPARE = 4
-"""Examples of each batch from which it is told what they have left unexplained."""
+GAIN_OF_CLASSES = 0.95
+"""What is known of examples besides their scores, such as their class, must take so much off the variance: it costs time."""
 
 MEMORY = 0.5
 """Weight of the last epoch against all before it."""
@@ -75,41 +68,22 @@ def _average(ratios: Sequence[float]) -> float:
     return average
 
 
-def compare_draws(o: Observation, rungs: Rungs) -> float | None:
-    """Return what the variance within batches would be if half of the examples were those with the highest loss at the visit.
+def compare_known(o: Observation, rungs: Rungs) -> float | None:
+    """Return the variance of the end-of-epoch training score where all that is known of examples is used.
 
-    Relative to that of as many drawn at random; None where that can't be told. It depends on the estimator: what the scores at
-    the visits don't explain is largest where those are high, unless the network has forgotten them.
+    Relative to that where only their scores at the visit are; None where that can't be told, or nothing else is known.
     """
     train = rungs.levels.get("eval_mode")
-    if o.sample is None or rungs.sampling is None or train is None or train.each is None:
+    if o.visits is None or o.sample is None or o.sample.known is None or train is None or train.each is None:
         return None
-    s, design = o.sample, rungs.sampling.design
-    if "visited" not in s.on_rung or s.unit.size < FEWEST_TO_COMPARE * s.batch.size:
-        return None
-    rows = float(design.size.mean())
-    n = max(s.unit.size / s.batch.size, USUAL_SHARE * rows)
-    at_visit = s.on_rung["visited"].mean(axis=0)
-    left = design.unexplained(train.each)
-    share = design.share_of_population
-    order = np.argsort(-at_visit, kind="stable")
-    is_rest = np.empty(order.size, dtype=np.bool_)
-    is_rest[order] = np.cumsum(share[order]) > n / 2 / rows
-    if n >= rows or is_rest.sum() < 2:
-        return None
-    of_all, of_rest = _spread(left, share), _spread(left[is_rest], share[is_rest])
-    at_random = of_all * (1.0 / n - 1.0 / rows)
-    with_worst = of_rest * (1.0 - n / 2 / rows) ** 2 * (2.0 / n - 1.0 / (rows - n / 2))
-    return with_worst / at_random if at_random > 0.0 and with_worst > 0.0 else None
+    without = design_of(o.visits, replace(o.sample, known=None, known_mean=None), o.method).error(train.each).variance
+    with_all = design_of(o.visits, o.sample, o.method).error(train.each).variance
+    return with_all / without if without > 0.0 and with_all > 0.0 else None
 
 
-def are_worst_worth_it(ratios: Sequence[float]) -> bool:
-    """Return whether the epochs so far favour such a draw, from what `compare_draws` found in each, oldest first."""
-    return _average(ratios) < math.log(GAIN_OF_DRAW)
-
-
-def _spread(x: Array, weight: Array) -> float:
-    return float(np.average((x - np.average(x, weights=weight)) ** 2, weights=weight))
+def is_known_worth_it(ratios: Sequence[float]) -> bool:
+    """Return whether the epochs so far favour it, from what `compare_known` found in each, oldest first; at first it is."""
+    return not ratios or _average(ratios) < math.log(GAIN_OF_CLASSES)
 
 
 def count_useful(o: Observation, rungs: Rungs) -> int | None:

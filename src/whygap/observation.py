@@ -58,7 +58,7 @@ class Sample:
         Index of every sampled batch among the visits, in order.
     unit : array of shape (n,)
         For every sampled example, the index of its batch within `batch`. Within a batch they are a simple random sample, or
-        those with the highest losses at the visit and a simple random sample of the rest.
+        each was drawn with a chance of its own.
     on_rung : mapping
         From the rung's name to scores of shape (k, n): k repeats of every example, k > 1 only where the evaluation is random.
         "visited" holds the scores at the visit; "after_update" those right after the step on the example's own batch, or
@@ -66,15 +66,24 @@ class Sample:
     first : array of shape (u,), optional
         Where the visits were cut into blocks and one batch was drawn from each: the index of each block's first visit, so that
         `first[0]` is 0. None: the batches are a simple random sample of all visits.
-    is_sure : array of shape (n,), optional
-        Which examples are in the sample for the height of their loss at the visit; None: none of them.
+    chance : array of shape (n,), optional
+        The probability with which each example was to be drawn from its batch, in (0, 1]. None: that was the same for all.
+    visited_mean : array of shape (u,), optional
+        The mean score at the visit over all examples of every sampled batch, where that is known.
+    known : array of shape (n, k), optional
+        What else is known of every example: 1 for those of a class, say, and 0 for the others.
+    known_mean : array of shape (u, k), optional
+        Its mean over all examples of every sampled batch, given together with it.
     """
 
     batch: Ints
     unit: Ints
     on_rung: Mapping[RungName, Array]
     first: Ints | None = None
-    is_sure: Bools | None = None
+    chance: Array | None = None
+    visited_mean: Array | None = None
+    known: Array | None = None
+    known_mean: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -184,11 +193,19 @@ def _faults_of_sample(s: Sample, v: Visits) -> Iterator[str]:
     counts = np.bincount(s.unit, minlength=s.batch.size)
     if counts.size != s.batch.size or not ((counts > 0) & (counts <= v.rows[s.batch])).all():
         yield "a sampled batch must have at least one scored example, and no more than it has rows"
-    if s.is_sure is not None:
-        if s.is_sure.shape != s.unit.shape or s.is_sure.dtype != np.bool_:
-            yield f"is_sure must be {s.unit.size} truth values, got {s.is_sure.dtype} of shape {s.is_sure.shape}"
-        elif not ((counts == v.rows[s.batch]) | (np.bincount(s.unit[~s.is_sure], minlength=counts.size) > 0)).all():
+    if s.chance is not None:
+        if s.chance.shape != s.unit.shape or not ((s.chance > 0.0) & (s.chance <= 1.0)).all():
+            yield f"chances must be {s.unit.size} probabilities above 0, got shape {s.chance.shape}"
+        elif not ((counts == v.rows[s.batch]) | (np.bincount(s.unit[s.chance < 1.0], minlength=counts.size) > 0)).all():
             yield "of a sampled batch at least one example must be drawn at random, or all be scored"
+    if s.visited_mean is not None and s.visited_mean.shape != s.batch.shape:
+        yield f"mean scores at the visit have shape {s.visited_mean.shape}, expected {s.batch.shape}"
+    known, mean = ((0, 0) if array is None else array.shape for array in (s.known, s.known_mean))
+    if (s.known is not None or s.known_mean is not None) and (known, mean) != (
+        (s.unit.size, known[-1]),
+        (s.batch.size, known[-1]),
+    ):
+        yield f"what is known of the examples has shape {known}, and its means over their batches {mean}"
     if s.first is not None:
         ends = np.append(s.first[1:], v.rows.size)
         if s.first.shape != s.batch.shape or s.first[0] != 0 or not ((s.first <= s.batch) & (s.batch < ends)).all():

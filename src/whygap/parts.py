@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from whygap.estimate import Design, Moments, draw_design, is_usable
-from whygap.observation import Array, Ints, Observation, Sample, Visits
+from whygap.observation import Array, Bools, Ints, Observation, Sample, Visits
 from whygap.records import Cause, Estimate, RungName, Term
 from whygap.rungs import Error, Level, Rungs, Sampling, estimate_with
 
@@ -62,8 +62,8 @@ def _split_averaging(term: Estimate, o: Observation, rungs: Rungs) -> tuple[Term
     looked = np.unique(s.unit[is_seen])
     unit = np.searchsorted(looked, s.unit[is_seen])
     whole = looked.size == s.batch.size
-    sure = None if s.is_sure is None else s.is_sure[is_seen]
-    design = rungs.sampling.design if whole else draw_design(v.rows, s.batch[looked], unit, is_sure=sure)
+    chance = None if s.chance is None else s.chance[is_seen]
+    design = rungs.sampling.design if whole else draw_design(v.rows, s.batch[looked], unit, chance=chance)
     change = looks[:, is_seen].mean(axis=0) - before[is_seen]
     masks = {k: e for k, e in rungs.levels["end_weights"].errors.items() if k.startswith("random masks")}
     repeats = s.on_rung["end_weights"].shape[0]
@@ -75,7 +75,7 @@ def _split_averaging(term: Estimate, o: Observation, rungs: Rungs) -> tuple[Term
     end, start = rungs.levels["end_weights"].each, None if "reduction" in o.absent else rungs.levels["visited"].each
     assert end is not None
     end = end if start is None else end - start
-    rest = _error_of_rest(rungs.sampling.design, end, design, change, looked)
+    rest = _error_of_rest(rungs.sampling.design, end, design, change, looked, is_seen)
     lag_errors = {} if rungs.sampling.is_whole and design.is_whole else {"batches": Error(rest, own.doubt, is_sampling=True)}
     time_lag = estimate_with(term.value - value, lag_errors | masks | noise, level=o.level, n=term.n)
     return (
@@ -96,12 +96,13 @@ def _at_visit(v: Visits, s: Sample) -> Array | None:
     return means
 
 
-def _error_of_rest(all_of: Design, end: Array, some_of: Design, change: Array, looked: Ints) -> Moments:
+def _error_of_rest(all_of: Design, end: Array, some_of: Design, change: Array, looked: Ints, is_seen: Bools) -> Moments:
     """Return the moments of the error of mean(end) over all sampled batches less mean(change) over those looked at."""
-    shocks = all_of.shocks(end)
-    shocks[looked] -= some_of.shocks(change)
+    (units, members), (of_looked, of_seen) = all_of.shocks(end), some_of.shocks(change)
+    units[looked] -= of_looked
+    members[is_seen] -= of_seen
     df = float(looked.size - 1)
-    return Moments(float(shocks @ shocks), df) if df > 0.0 else Moments(0.0, 0.0)
+    return Moments(float(units @ units + members @ members), df) if df > 0.0 else Moments(0.0, 0.0)
 
 
 def _times(error: Error, factor: int) -> Error:

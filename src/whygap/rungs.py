@@ -188,28 +188,62 @@ def measure_rungs(o: Observation) -> Rungs:
 
 
 def design_of(v: Visits, s: Sample, method: Method) -> Design:
-    """Return how the sample was drawn, with what a regression may use: what was recorded at the visits, and their position."""
-    known, member_known = None, None
+    """Return how the sample was drawn, with what a regression may use: what was recorded at the visits, and their position.
+
+    Where examples were drawn by what they scored at the visit a regression is always used: the scores by which they were drawn
+    are all known, and without it the mean would be off wherever the high ones happen to be few.
+    """
+    known = None
     recorded = _data_part(v)
     u = s.batch.size
-    if method == "regression" and u >= FEWEST_FOR_REGRESSION and is_usable(recorded):
+    if (method == "regression" or s.chance is not None) and u >= FEWEST_FOR_REGRESSION and is_usable(recorded):
         ends = np.cumsum(v.rows)
         position = (ends - v.rows / 2) / ends[-1]
         known = recorded[:, None] if u < 1.5 * FEWEST_FOR_REGRESSION else np.stack([recorded, position], axis=1)
-        member_known = _members_at_visit(v, s)
-    return draw_design(v.rows, s.batch, s.unit, first=s.first, known=known, member_known=member_known, is_sure=s.is_sure)
+    member_known, member_mean = (None, None) if known is None and s.chance is None else _known_of_members(v, s)
+    return draw_design(
+        v.rows,
+        s.batch,
+        s.unit,
+        first=s.first,
+        known=known,
+        member_known=member_known,
+        member_mean=member_mean,
+        chance=s.chance,
+    )
 
 
-def _members_at_visit(v: Visits, s: Sample) -> Array | None:
-    """Return the sampled examples' own scores at the visit, (n,), where what was recorded is the mean of such scores."""
+def _known_of_members(v: Visits, s: Sample) -> tuple[Array, Array] | tuple[None, None]:
+    """Return what is known of the sampled examples, (n, k), and its mean over all of their batch, (u, k).
+
+    That is their own scores at the visit, where the mean over their batch is known: from the adapter, or as recorded; and what
+    else the adapter tells.
+    """
+    columns = [] if s.known is None or s.known_mean is None else [(s.known, s.known_mean)]
+    at_visit, mean = _at_visit(s), s.visited_mean
+    if mean is None and _is_recorded_plain(v):
+        mean = _data_part(v)[s.batch]
+    if at_visit is not None and mean is not None and is_usable(mean):
+        columns.insert(0, (at_visit[:, None], mean[:, None]))
+    if not columns:
+        return None, None
+    return np.concatenate([of_members for of_members, _ in columns], axis=1), np.concatenate([m for _, m in columns], axis=1)
+
+
+def _at_visit(s: Sample) -> Array | None:
+    """Return the sampled examples' own scores at the visit, (n,), where all are finite."""
     at_visit = s.on_rung.get("visited")
-    is_recorded = v.is_plain_mean and (v.penalty is None or is_usable(v.penalty))
-    return at_visit.mean(axis=0) if is_recorded and at_visit is not None and is_usable(at_visit) else None
+    return np.asarray(at_visit.mean(axis=0)) if at_visit is not None and is_usable(at_visit) else None
+
+
+def _is_recorded_plain(v: Visits) -> bool:
+    """Return whether what was recorded, less a penalty that is known, is the plain mean of every batch."""
+    return v.is_plain_mean and (v.penalty is None or is_usable(v.penalty))
 
 
 def scores_at_visit(v: Visits, s: Sample) -> Array:
     """Return the score at the visit of every sampled example, (n,); where that isn't known, what was recorded of its batch."""
-    members = _members_at_visit(v, s)
+    members = _at_visit(s) if _is_recorded_plain(v) else None
     return _data_part(v)[s.batch][s.unit] if members is None else members
 
 

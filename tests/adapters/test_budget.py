@@ -196,8 +196,9 @@ def test_a_slower_epoch_than_expected_scores_no_less_and_a_faster_one_less():
 @pytest.mark.parametrize(
     ("budget", "rows", "visits", "plan"),
     [
-        (512, 128, 469, Plan(64, 8, 32)),
-        (100, 128, 469, Plan(50, 2, 32)),
+        (512, 128, 469, Plan(74, 7, 32)),
+        (480, 128, 60, Plan(60, 8, 32)),
+        (100, 128, 469, Plan(15, 7, 15)),
         (10, 128, 469, Plan(10, 1, 10)),
         (1000, 4, 469, Plan(250, 4, 32)),
         (1000, 128, 5, Plan(5, 128, 5)),

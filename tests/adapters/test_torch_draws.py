@@ -1,4 +1,4 @@
-"""Which rows of a batch are held: those with the highest loss at the visit, where that tells, and others at random."""
+"""Which rows of a batch are held: drawn by their loss at the visit, so that those that may have changed most are likely."""
 
 import copy
 import hashlib
@@ -12,15 +12,16 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import whygap.adapters.budget
-import whygap.adapters.session
-from whygap.adapters.epoch import Draw, VisitLog, rows_of
+import whygap.adapters.torch_visits
+from whygap.adapters.budget import FEWEST_OF_EACH
+from whygap.adapters.epoch import Draw, VisitLog, chances, known_classes, rows_of
 from whygap.adapters.session import Session
 from whygap.adapters.torch import Meter
 from whygap.errors import InputError, WhygapWarning
 
 N_BATCHES = 25
-EPOCHS, FIRST = 6, 3
-"""Epochs in all, and the first one for which those before it favour the worst."""
+EPOCHS, LATER = 6, 3
+"""Epochs in all, and one by which everything is as usual."""
 
 
 def exact_loss(model, digits):
@@ -80,15 +81,17 @@ def observed(monkeypatch):
 
 
 def check_draws(observations):
-    """Check that in every batch those that were sure had the highest losses at the visit."""
+    """Check that in every batch chances rise with the loss at the visit, and what is held has more of those than the batch."""
     for o in observations:
         s = o.sample
-        assert s.is_sure is not None
+        assert s.chance is not None
         at_visit = s.on_rung["visited"][0]
         for unit in range(s.batch.size):
             inside = s.unit == unit
-            assert s.is_sure[inside].sum() == inside.sum() // 2
-            assert at_visit[inside & s.is_sure].min() >= at_visit[inside & ~s.is_sure].max()
+            order = np.argsort(at_visit[inside], kind="stable")
+            assert np.all(np.diff(s.chance[inside][order]) > -1e-9)
+        assert at_visit.mean() > 1.02 * np.mean(s.visited_mean)
+        np.testing.assert_allclose(s.visited_mean, o.visits.score[s.batch], rtol=1e-5)
 
 
 def own_loss(output, target):
@@ -97,18 +100,27 @@ def own_loss(output, target):
 
 
 @pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), own_loss], ids=["of torch", "own"])
-def test_the_worst_are_held_once_an_epoch_has_shown_that_it_pays(digits, observed, loss):
+def test_a_high_loss_at_the_visit_makes_a_row_likely(digits, observed, loss):
     _, _, digest = train(digits, [5], loss=loss)
-    assert all(o.sample.is_sure is None for o in observed[: FIRST - 1])
-    check_draws(observed[FIRST - 1 :])
+    check_draws(observed)
     assert digest == train(digits, [])[2]
+
+
+def test_what_is_known_of_rows_are_their_classes(digits, observed):
+    train(digits, [5])
+    for o in observed:
+        known, mean = o.sample.known, o.sample.known_mean
+        assert known.shape == (o.sample.unit.size, 9)  # all but the most common one
+        assert set(np.unique(known)) == {0.0, 1.0}
+        assert known.sum(axis=1).max() == 1.0
+        assert mean.sum(axis=0) == pytest.approx([N_BATCHES * 0.1] * 9, rel=0.15)  # of 1,000 digits
 
 
 def errors_of(digits, seeds):
     """Return the errors of the end-of-epoch loss, (s, epochs), and the share of its intervals that hold the exact one."""
     runs, exact, _ = train(digits, seeds)
-    epochs = [run.epochs[FIRST - 1 :] for run in runs]
-    errors = np.array([[gap.rung("end_weights").value for gap in gaps] for gaps in epochs]) - exact[FIRST - 1 :]
+    epochs = [run.epochs for run in runs]
+    errors = np.array([[gap.rung("end_weights").value for gap in gaps] for gaps in epochs]) - exact
     averaging = [gap.term("averaging").estimate for gaps in epochs for gap in gaps]
     return errors, np.mean([e.low <= e.value - error <= e.high for e, error in zip(averaging, errors.ravel(), strict=True)])
 
@@ -116,20 +128,14 @@ def errors_of(digits, seeds):
 def test_the_estimates_are_unbiased_and_better_than_at_random(digits, monkeypatch):
     errors, covered = errors_of(digits, range(60))
     assert np.all(np.abs(errors.mean(axis=0)) < 4.0 * errors.std(axis=0) / np.sqrt(60))
-    assert 0.9 <= covered <= 0.99  # of 240, four of each sample's training
-    monkeypatch.setattr(Session, "are_worst_sure", False)
+    assert 0.9 <= covered <= 0.99  # of 360, six of each sample's training
+    monkeypatch.setattr(whygap.adapters.torch_visits, "rows_of", lambda draws, loss: rows_of(draws, None))
     at_random, _ = errors_of(digits, range(60))
     assert np.mean(errors**2) < 0.75 * np.mean(at_random**2)
 
 
-def test_where_losses_at_the_visits_tell_nothing_rows_are_drawn_at_random(digits, observed, monkeypatch):
-    monkeypatch.setattr(whygap.adapters.session, "compare_draws", lambda o, rungs: 1.1)
-    train(digits, [5])
-    assert all(o.sample.is_sure is None for o in observed)
-
-
 @pytest.mark.parametrize("through_numpy", [False, True])
-def test_a_loop_that_writes_into_its_batches(digits, observed, monkeypatch, through_numpy):
+def test_a_loop_that_writes_into_its_batches(digits, observed, through_numpy):
     """It is told by what it does in the first epoch; all that is held is a copy then, as if it had not written."""
 
     def double(x):
@@ -141,13 +147,12 @@ def test_a_loop_that_writes_into_its_batches(digits, observed, monkeypatch, thro
     def forward(model, batch):
         return model(2.0 * batch[0]), batch[1]
 
-    monkeypatch.setattr(whygap.adapters.session, "compare_draws", lambda o, rungs: 0.1)
     train(digits, [5], alter=double, forward=forward)
     written, observed[:] = list(observed), []
     doubled = copy.copy(digits)
     doubled.x_train, doubled.x_valid = 2.0 * digits.x_train, 2.0 * digits.x_valid
     train(doubled, [5])
-    check_draws(written[FIRST - 1 :])
+    check_draws(written)
     for one, other in zip(written, observed, strict=True):
         for rung, scores in one.sample.on_rung.items():
             np.testing.assert_array_equal(scores, other.sample.on_rung[rung])
@@ -210,47 +215,88 @@ def test_once_a_batch_was_written_into_the_next_ones_are_copied(digits, observed
 
     def write(x):
         seen.append(x)
-        if len(seen) > (FIRST - 1) * N_BATCHES + 5:
+        if len(seen) > (LATER - 1) * N_BATCHES + 5:
             x.mul_(1.0)
 
     with pytest.warns(WhygapWarning, match="1 of 25 batches were written into, as never before"):
         train(digits, [5], alter=write)
-    left = observed[FIRST - 1].sample.batch.tolist()
+    left = observed[LATER - 1].sample.batch.tolist()
     assert len(left) == N_BATCHES - 1
     assert set(range(5)) < set(left)
 
 
 @settings(max_examples=200, deadline=None)
 @given(
-    losses=st.lists(st.floats(allow_nan=False, width=32), min_size=2, max_size=40),
+    losses=st.lists(st.floats(width=32), min_size=2, max_size=40),
     data=st.data(),
     seed=st.integers(0, 2**32 - 1),
+    start=st.floats(0.0, 1.0, exclude_max=True),
 )
-def test_fewer_of_the_rows_held_are_drawn_as_those_were(losses, data, seed):
-    """Had fewer been asked for at the visit, they would have been the same."""
-    loss = np.array(losses)
-    n = data.draw(st.integers(1, len(losses)))
-    fewer = data.draw(st.integers(1, n))
-    order = np.random.default_rng(seed).permutation(len(losses))
-    (many, sure_of_many), (few, sure_of_few) = (
-        rows_of([Draw(order, first, top=first // 2).at_most(fewer)] * 2, np.stack([loss[::-1], loss])) for first in (n, fewer)
-    )
-    assert many.shape == few.shape == (2, fewer)
-    many, few = many[1], few[1]  # the batch beside it has other losses
-    assert len(set(many)) == fewer
-    sure = [set() if is_sure is None else set(rows[is_sure[1]]) for rows, is_sure in ((many, sure_of_many), (few, sure_of_few))]
-    assert sorted(loss[list(sure[0])]) == sorted(loss[list(sure[1])])  # of equal losses either
-    if len(set(losses)) == len(losses):
-        assert set(many) == set(few)
-        assert sure[0] == sure[1]
+def test_any_losses_give_as_many_rows_as_were_asked_for(losses, data, seed, start):
+    """Endless ones, or none at all, leave the draw to chance alone."""
+    loss, rows = np.array(losses, dtype=np.float64), len(losses)
+    n = data.draw(st.integers(1, rows))
+    draw = Draw(np.random.default_rng(seed).permutation(rows), rows, start).at_most(n)
+    chosen, chance = rows_of([draw] * 2, np.stack([loss[::-1], loss]))
+    assert chosen.shape == (2, n)
+    assert all(len(set(of_batch)) == n for of_batch in chosen)
+    if chance is not None:
+        assert chance.shape == chosen.shape
+        assert np.all((chance > 0.0) & (chance <= 1.0))
+        assert FEWEST_OF_EACH <= n < rows
+        assert np.all(chance.min(axis=1) < 1.0)  # somebody stands for those that are left out
+    else:
+        assert n == rows or n < FEWEST_OF_EACH or not np.isfinite(loss).all()
 
 
-def test_every_row_that_is_not_sure_is_as_likely_as_the_others():
+def test_fewer_of_the_rows_held_are_drawn_as_those_were():
+    """Where rows were drawn without their losses: had fewer been asked for at the visit, they would have been the same."""
+    draw = Draw(np.random.default_rng(0).permutation(40), 20, 0.5)
+    many, few = (rows_of([d.at_most(7)], None)[0] for d in (draw, draw._replace(n=9)))
+    assert many.tolist() == few.tolist()
+    assert draw.at_most(None) == draw
+
+
+def test_rows_come_as_often_as_their_chances_say():
     rng, counts = np.random.default_rng(0), np.zeros(10)
-    loss = np.arange(10.0)
-    for _ in range(3000):
-        rows, is_sure = rows_of([Draw(rng.permutation(10), 5, 2)], loss[None])
-        assert set(rows[is_sure]) == {8, 9}
+    loss = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 1.0, 2.0, 4.0, 9.0, 4000.0])
+    size = np.sqrt(loss)
+    expected = chances((size + size.mean())[None], 6)[0]
+    assert expected.sum() == pytest.approx(6.0, abs=1e-12)
+    assert expected[9] == 1.0
+    for _ in range(4000):
+        rows, chance = rows_of([Draw(rng.permutation(10), 6, rng.random())], loss[None])
+        np.testing.assert_allclose(chance[0], expected[rows[0]], rtol=1e-9)
         counts[rows[0]] += 1
-    assert np.all(counts[8:] == 3000)
-    assert np.all(np.abs(counts[:8] - 3000 * 3 / 8) < 4 * np.sqrt(3000 * 3 / 8 * 5 / 8))
+    assert np.all(np.abs(counts - 4000 * expected) <= 4 * np.sqrt(4000 * expected * (1 - expected)) + 1e-9)
+
+
+@given(st.lists(st.floats(1e-6, 1e6), min_size=2, max_size=30), st.data())
+def test_chances_are_in_proportion_to_sizes_as_far_as_they_can_be(sizes, data):
+    size = np.array(sizes)[None]
+    n = data.draw(st.integers(1, len(sizes) - 1))
+    found = chances(size, n)
+    assert found.sum() == pytest.approx(n, rel=1e-9)
+    below = found < 1.0 - 1e-9
+    ratios = found[below] / size[below]
+    assert np.ptp(ratios) <= 1e-6 * ratios.max(initial=0.0) if below.any() else n == len(sizes)
+    assert np.all(size[~below] >= size[below].max(initial=0.0) * (1.0 - 1e-9))
+
+
+class TestClasses:
+    def test_the_most_common_one_is_what_others_are_told_apart_from(self):
+        batches = [np.repeat([0, 1, 2], [60, 30, 10]), np.repeat([0, 1, 2], [50, 10, 40])]
+        columns, shares = known_classes(np.concatenate(batches), batches)
+        assert columns.shape == (200, 2)
+        assert columns.mean(axis=0).tolist() == [0.25, 0.2]
+        np.testing.assert_allclose(shares, [[0.1, 0.3], [0.4, 0.1]])
+
+    @pytest.mark.parametrize("sampled", [[3] * 50, [0] * 45 + [1] * 5, list(range(50)), [0, 1] * 9])
+    def test_classes_that_are_alone_rare_or_too_many_are_not_told_apart(self, sampled):
+        assert known_classes(np.array(sampled), [np.array(sampled)]) is None
+
+    def test_no_more_are_told_apart_than_there_are_examples_for(self):
+        many = np.arange(30).repeat(10)
+        assert known_classes(many, [many])[0].shape == (300, 15)
+        more = np.arange(30).repeat(100)
+        assert known_classes(more, [more])[0].shape == (3000, 20)

@@ -1,7 +1,6 @@
 """Every rung of the PyTorch meter against plain code that evaluates the same thing the slow and obvious way."""
 
 import copy
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -410,24 +409,25 @@ def test_sampled_rows_are_scored_as_they_are_in_a_full_pass(digits, observed):
         assert np.isclose(s.on_rung[rung][0][:, None], by_batch, rtol=1e-5).any(axis=1).all()
 
 
-def test_every_row_is_equally_likely(digits, observed):
-    """Rows are told apart by their loss under a model that doesn't learn."""
+def test_every_row_counts_as_often_as_any_other(digits, observed):
+    """By one over its chance. Rows are told apart by their loss under a model that doesn't learn."""
     model = network()
     train = batches_of(digits.x_train[:120], digits.y_train[:120], 12)
     where = {round(float(v), 5): i % 12 for i, v in enumerate(losses(model, train))}
     assert len(where) == 120
-    counts = Counter()
+    counts, squares = np.zeros(12), np.zeros(12)
     for seed in range(150):
         meter = Meter(model, nn.CrossEntropyLoss(), valid=train[:1], budget=30, store=False, seed=seed)
         for x, y in meter.train(train):
             meter.record(nn.functional.cross_entropy(model(x), y))
         meter.end_epoch()
-        scores = observed[-1].sample.on_rung["visited"][0]
-        assert scores.size == 30
-        counts.update(min(where.items(), key=lambda item: abs(item[0] - float(v)))[1] for v in scores)
-    expected = sum(counts.values()) / 12
-    # chi-squared with 11 degrees of freedom exceeds 31.3 with a probability of 0.1 %; without replacement it is smaller yet
-    assert sum((counts[k] - expected) ** 2 / expected for k in range(12)) < 31.3
+        s = observed[-1].sample
+        assert s.unit.size == 30
+        for v, chance in zip(s.on_rung["visited"][0], s.chance, strict=True):
+            k = min(where.items(), key=lambda item: abs(item[0] - float(v)))[1]
+            counts[k] += 1.0 / chance
+            squares[k] += (1.0 - chance) / chance**2
+    assert np.all(np.abs(counts - 150 * 10) < 4.0 * np.sqrt(squares))
 
 
 def test_batch_norm_is_scored_in_whole_batches(digits, observed):

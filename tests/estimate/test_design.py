@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whygap.adapters.epoch import Draw, rows_of
 from whygap.estimate import Design, Moments, draw_design, estimate_from
 
 SCORES = np.array([0.3, -1.2, 4.0, 0.0, 2.5, 0.9])
@@ -95,8 +96,8 @@ class TestEverySample:
         for batch in combinations(range(4), u):
             for chosen in product(*(combinations(range(1, 4), drawn) for _ in batch)):
                 unit, each = members_of(values, batch, [(0, *inside) for inside in chosen])
-                is_sure = np.tile(np.arange(drawn + 1) == 0, u)
-                samples.append((draw_design([4] * 4, batch, unit, is_sure=is_sure), each))
+                chance = np.tile(np.where(np.arange(drawn + 1) == 0, 1.0, drawn / 3), u)
+                samples.append((draw_design([4] * 4, batch, unit, chance=chance), each))
         mean, variance, stated = over(samples)
         assert mean == pytest.approx(values.mean(), abs=1e-14)
         if drawn > 1:
@@ -186,7 +187,8 @@ class TestAlgebra:
             design.mean(a) + factor * design.mean(b), abs=1e-9 * (1 + abs(factor))
         )
         assert design.mean(np.ones(30)) == pytest.approx(1.0, abs=1e-12)
-        np.testing.assert_allclose(design.shocks(a - factor * b), design.shocks(a) - factor * design.shocks(b), atol=1e-9)
+        for of_both, of_a, of_b in zip(*map(design.shocks, (a - factor * b, a, b)), strict=True):
+            np.testing.assert_allclose(of_both, of_a - factor * of_b, atol=1e-9)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_the_error_has_the_unit_of_the_scores_and_does_not_feel_a_shift(self, kind):
@@ -233,14 +235,16 @@ class TestAlgebra:
         assert design.mean(each) == pytest.approx(now.mean(), abs=1e-12)
         assert design.error(each).variance < 1e-24
 
-    def test_shocks_square_and_sum_to_the_variance(self):
-        """For whole units, and where each gives as many members."""
+    @pytest.mark.parametrize("taken", [1, 2, 3, 4])
+    @pytest.mark.parametrize("u", [10, 30])
+    @pytest.mark.parametrize("has_chances", [False, True])
+    def test_shocks_square_and_sum_to_the_variance(self, taken, u, has_chances):
         rng = np.random.default_rng(56)
-        for taken in (1, 4):
-            design = draw_design([4] * 30, range(10), np.repeat(np.arange(10), taken))
-            each = rng.normal(size=10 * taken)
-            shocks = design.shocks(each)
-            assert shocks @ shocks == pytest.approx(design.error(each).variance, rel=1e-12)
+        chance = rng.uniform(0.1, 1.0, u * taken) if has_chances and taken < 4 else None
+        design = draw_design([4] * 30, range(u), np.repeat(np.arange(u), taken), chance=chance)
+        each = rng.normal(size=u * taken)
+        units, members = design.shocks(each)
+        assert units @ units + members @ members == pytest.approx(design.error(each).variance, rel=1e-12)
 
     @pytest.mark.parametrize("factor", [1e-90, 1e90])
     @pytest.mark.parametrize("kind", KINDS)
@@ -248,7 +252,8 @@ class TestAlgebra:
         rng = np.random.default_rng(57)
         *_, plain = some_design(rng, **kind)
         more = {"known": factor * plain.known, "known_mean": factor * plain.known_mean}
-        more["member_known"] = None if plain.member_known is None else factor * plain.member_known
+        for name in ("member_known", "member_mean"):
+            more[name] = None if getattr(plain, name) is None else factor * getattr(plain, name)
         parts = {name: getattr(plain, name) for name in ("weight", "fraction", "size", "unit", "is_blocked")}
         design = Design(**parts, **more)
         each = rng.gamma(1.0, size=30)
@@ -374,8 +379,8 @@ def test_coverage_and_gain_where_those_that_were_worst_at_the_visit_are_sure(top
         for kind, chosen in (("sure", np.concatenate([worst, rest], axis=1)), ("random", anyone)):
             at = batch[:, None], chosen
             more = {"known": at_visit.mean(axis=1)[:, None], "member_known": at_visit[at].ravel()} if known else {}
-            is_sure = np.tile(np.arange(top + drawn) < top, 24) if kind == "sure" else None
-            designs[kind] = draw_design([32] * 200, batch, unit, first=first, is_sure=is_sure, **more), now[at].ravel()
+            chance = np.where(np.tile(np.arange(top + drawn) < top, 24), 1.0, drawn / (32 - top)) if kind == "sure" else None
+            designs[kind] = draw_design([32] * 200, batch, unit, first=first, chance=chance, **more), now[at].ravel()
             spread[kind].append(designs[kind][0].mean(designs[kind][1]) - now.mean())
         return *designs["sure"], now.mean()
 
@@ -384,6 +389,40 @@ def test_coverage_and_gain_where_those_that_were_worst_at_the_visit_are_sure(top
     assert 0.93 <= ratio <= 1.1
     if known:  # without, most of the error is which batches were drawn
         assert np.var(spread["sure"]) < 0.7 * np.var(spread["random"])
+
+
+@pytest.mark.parametrize("n_classes", [0, 5])
+@pytest.mark.parametrize(("u", "drawn"), [(24, 12), (60, 6), (200, 4)])
+def test_coverage_and_gain_where_chances_follow_what_is_known_of_members(u, drawn, n_classes):
+    """Drawn in order of it, from every unit or from some; and members of one class have changed together."""
+    spread = {"by size": [], "random": []}
+
+    def draw(rng):
+        at_visit, kind = rng.lognormal(0.0, 1.0, (200, 32)), rng.integers(0, max(1, n_classes), (200, 32))
+        now = 0.7 * at_visit + np.sqrt(at_visit) * rng.normal(0.0, 0.3, at_visit.shape) + 0.3 * kind
+        first, batch = draw_units(rng, 200, u, True)
+        draws = [Draw(rng.permutation(32), drawn, rng.random()) for _ in batch]
+        by_size, chance = rows_of(draws, at_visit[batch])
+        anyone = np.stack([rng.permutation(32)[:drawn] for _ in batch])
+        designs = {}
+        for name, chosen in (("by size", by_size), ("random", anyone)):
+            where = batch[:, None], chosen
+            told, means = [at_visit[where].ravel()], [at_visit[batch].mean(axis=1)]
+            for k in range(1, n_classes):
+                told.append(1.0 * (kind[where] == k).ravel())
+                means.append((kind[batch] == k).mean(axis=1))
+            more = {"member_known": np.stack(told, axis=1), "member_mean": np.stack(means, axis=1)}
+            more |= {"chance": chance.ravel() if name == "by size" else None, "first": first}
+            known = np.stack([at_visit.mean(axis=1), np.linspace(0.0, 1.0, 200)], axis=1)
+            designs[name] = draw_design([32] * 200, batch, np.repeat(np.arange(u), drawn), known=known, **more)
+            spread[name].append(designs[name].mean(now[where].ravel()) - now.mean())
+        return designs["by size"], now[batch[:, None], by_size].ravel(), now.mean()
+
+    covered, ratio = count(draw)
+    assert 0.93 <= covered <= 0.975
+    assert 0.93 <= ratio <= 1.25
+    assert abs(np.mean(spread["by size"])) < 4.0 * np.std(spread["by size"]) / np.sqrt(len(spread["by size"]))
+    assert np.var(spread["by size"]) < np.var(spread["random"])
 
 
 @pytest.mark.parametrize("n_units", [64, 100, 400])

@@ -20,16 +20,18 @@ FEWEST_ROWS = 128
 FEWEST_BATCHES = 8
 """A sample never has less than this, whatever it costs: below it an interval can't be had."""
 
-MOST_BATCHES = 64
+MOST_BATCHES = 128
 """More batches than this gain nothing: rows of different batches differ no more than rows of one batch."""
 
-DEPTH = 48
+FEWEST_OF_EACH = 6
+"""Rows of each sampled batch without which they aren't drawn by what they scored: a mean over so few would be off."""
+
+DEPTH = 24
 """Rows that are to be had of each sampled batch, more where they cost less than seeing it: with fewer, most of the variance is
 from the rows of a batch that are left out, with more, from the batches that are."""
 
-WORTH_A_VISIT = 24
-"""Rows that are had of each sampled batch in any case: the few that are drawn at random would stand for so many others that one
-odd loss among them made the interval useless."""
+WORTH_A_VISIT = 8
+"""Rows that are had of each sampled batch in any case: seeing it costs as much as several of them."""
 
 FIRST_ROWS = 512
 """Rows held in a first epoch, of which it isn't known yet how long it takes."""
@@ -72,6 +74,12 @@ class Plan(NamedTuple):
     batches: int | None
     rows: int | None
     looks: int | None
+
+    def within(self, batches: int) -> Plan:
+        """Return a plan of so many batches at most, and as many rows."""
+        if self.batches is None or self.rows is None or self.batches <= batches:
+            return self
+        return Plan(batches, -(-self.batches * self.rows // batches), min(self.looks or 0, batches))
 
 
 EVERYTHING = Plan(None, None, None)
@@ -319,9 +327,16 @@ class Ledger:
 
 
 def _laid_out(wanted: int, most: int, looks: int, *, rows: int, visits: int | None, is_whole: bool) -> Plan:
-    """Lay `wanted` rows out over at most about `most` batches of `rows`, a few of each."""
+    """Lay `wanted` rows out over at most about `most` batches of `rows`, a few of each.
+
+    Where some of every batch can be had, that is done: whole batches that are left out would be most of the variance.
+    """
     rows, visits = max(1, rows), visits or UNLIMITED
     most = min(visits, MOST_BATCHES, max(FEWEST_BATCHES, most))
+    if wanted >= FEWEST_BATCHES * FEWEST_OF_EACH:
+        most = min(most, wanted // FEWEST_OF_EACH)
     of_each = rows if is_whole else min(rows, -(-wanted // min(most, wanted)))
+    if most == visits and not is_whole:
+        of_each = min(rows, max(1, wanted // visits))
     batches = min(visits, max(FEWEST_BATCHES, -(-wanted // of_each)))
     return Plan(batches, None if is_whole else of_each, min(looks, batches))

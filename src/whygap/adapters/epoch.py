@@ -9,9 +9,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from whygap.adapters.budget import Plan
+from whygap.adapters.budget import FEWEST_OF_EACH, Plan
 from whygap.adapters.spread import Spread
-from whygap.observation import Array, Bools, Ints, Method, Observation, Sample, Valid, Visits
+from whygap.observation import Array, Ints, Method, Observation, Sample, Valid, Visits
 from whygap.records import Cause, RungName, Score
 
 H = TypeVar("H")
@@ -21,38 +21,117 @@ Scores = Mapping[str, Array]
 REPEATS = 2
 """Evaluations of every sampled example in train mode, so that the noise of random masks can be told."""
 
+FLOOR = 1.5
+"""What every row's chance has besides the square root of its loss at the visit, in means of that."""
+
+MOST_CLASSES = 20
+"""Classes that are told apart in a sample, the most common ones."""
+
+FEWEST_OF_A_CLASS = 8
+"""Examples without which a class isn't told apart: what happened to it in the epoch would be told from too few."""
+
+ROWS_FOR_A_CLASS = 20
+"""Examples for each class that is told apart: fewer would lose more than is gained."""
+
 ROUNDING = 1e-4
 """Relative difference up to which two single-precision means of the same scores count as equal."""
 
 
 class Draw(NamedTuple):
-    """Which rows of a sampled batch to hold: `n` of them, of which the `top` ones with the highest loss at the visit are sure.
+    """Which rows of a sampled batch to hold: `n` of them.
 
-    `order` are all rows of the batch in random order. A draw of fewer rows, of which no more are sure or drawn at random, takes
+    `order` are all rows of the batch in random order, `start` is a random number in [0, 1). A draw of fewer rows by order takes
     them from those that this one holds.
     """
 
     order: Ints
     n: int
-    top: int = 0
+    start: float
 
     def at_most(self, n: int | None) -> Draw:
         """Return a draw of `n` rows at most."""
-        return self if n is None or n >= self.n else self._replace(n=n, top=n // 2 if self.top else 0)
+        return self if n is None or n >= self.n else self._replace(n=n)
 
 
-def rows_of(draws: Sequence[Draw], loss: Array | None) -> tuple[Ints, Bools | None]:
-    """Return the rows to hold of several batches and which of them are sure, both of shape (k, n).
+def rows_of(draws: Sequence[Draw], loss: Array | None) -> tuple[Ints, Array | None]:
+    """Return the rows to hold of several batches and the chances that these had, both of shape (k, n).
 
-    All batches, and all draws, are of equally many rows. Without the `loss` of all rows, (k, rows), none can be sure.
+    Without the `loss` at the visit of all rows, (k, rows), or where few are to be held, all have the same, and no chances are
+    returned. With it a row's is
+    in proportion to the square root of its loss, as far as what becomes of a loss by the end of the epoch is: `FLOOR` on
+    average is added, for those that were low and may not have stayed so. They are drawn systematically in order of their
+    losses, so that there are low and high ones in every draw (Cochran, Sampling Techniques (1977), sections 8.1 and 9A.10).
+
+    All batches, and all draws, are of equally many rows.
     """
-    order, (_, n, top) = np.stack([draw.order for draw in draws]), draws[0]
-    if not top or loss is None:
+    order, n = np.stack([draw.order for draw in draws]), draws[0].n
+    rows = order.shape[1]
+    if loss is None or not FEWEST_OF_EACH <= n < rows or not np.isfinite(loss).all():
         return order[:, :n], None
-    is_worst = np.zeros(order.shape, dtype=np.bool_)
-    np.put_along_axis(is_worst, np.argpartition(loss, -top, axis=1)[:, -top:], True, axis=1)
-    first = np.argsort(~np.take_along_axis(is_worst, order, axis=1), axis=1, kind="stable")[:, :n]  # those that are sure
-    return np.take_along_axis(order, first, axis=1), np.broadcast_to(np.arange(n) < top, first.shape)
+    size = np.sqrt(loss - loss.min(axis=1, keepdims=True))
+    size += np.where(size.any(axis=1), FLOOR * size.mean(axis=1), 1.0)[:, None]
+    chance = chances(size, n)
+    by_loss = np.argsort(loss, axis=1, kind="stable")
+    ends = np.cumsum(np.take_along_axis(chance, by_loss, axis=1), axis=1)
+    ends *= n / ends[:, -1:]  # to the last digit
+    at = np.asarray([draw.start for draw in draws])[:, None] + np.arange(n)
+    chosen = np.stack([np.searchsorted(e, a, side="right") for e, a in zip(ends, at, strict=True)])
+    # none twice, where the last digit of a chance of 1 would have it
+    chosen = np.maximum.accumulate(np.minimum(chosen, rows - n + np.arange(n)) - np.arange(n), axis=1) + np.arange(n)
+    chosen = np.take_along_axis(by_loss, chosen, axis=1)
+    return chosen, np.take_along_axis(chance, chosen, axis=1)
+
+
+def chances(size: Array, n: int) -> Array:
+    """Return chances in proportion to positive sizes, (k, rows), that sum to `n` in every batch: 1 where that would be more.
+
+    Examples
+    --------
+    >>> chances(np.array([[1.0, 1.0, 2.0], [1.0, 1.0, 8.0]]), 2).tolist()
+    [[0.5, 0.5, 1.0], [0.5, 0.5, 1.0]]
+    """
+    found = n * size / size.sum(axis=1, keepdims=True)
+    while (found > 1.0 + 1e-12).any():
+        is_sure = found >= 1.0
+        rest = np.where(is_sure, 0.0, size)
+        to_draw = n - is_sure.sum(axis=1, keepdims=True)
+        found = np.where(is_sure, 1.0, to_draw * rest / np.maximum(rest.sum(axis=1, keepdims=True), 1e-300))
+    return np.asarray(np.minimum(found, 1.0))
+
+
+def known_classes(sampled: Ints, batches: Sequence[Ints]) -> tuple[Array, Array] | None:
+    """Return a column for every class but the most common one, 1 for the examples that are of it and 0 for others.
+
+    By the end of an epoch examples of one class have become better, or worse, together.
+
+    Parameters
+    ----------
+    sampled : array of shape (n,)
+        Classes of the sampled examples, as any whole numbers.
+    batches : sequence of u arrays
+        Classes of all examples of every sampled batch.
+
+    Returns
+    -------
+    columns, shares : arrays of shape (n, k) and (u, k)
+        The columns, and their means over whole batches. None where there is nothing to tell apart.
+
+    Examples
+    --------
+    >>> of_batch = np.asarray([0, 1, 1, 1] * 10)
+    >>> columns, shares = known_classes(of_batch[:39], [of_batch])
+    >>> columns.shape, shares.tolist()
+    ((39, 1), [[0.25]])
+    """
+    classes, counts = np.unique(sampled, return_counts=True)
+    by_count = np.argsort(-counts, kind="stable")
+    enough = int(min((counts >= FEWEST_OF_A_CLASS).sum() - 1, MOST_CLASSES, sampled.size // ROWS_FOR_A_CLASS))
+    if enough < 1:
+        return None
+    told = classes[by_count[1 : 1 + enough]]
+    starts = np.cumsum([0, *(b.size for b in batches[:-1])])
+    of_all = np.add.reduceat((np.concatenate(batches)[:, None] == told).astype(np.float64), starts, axis=0)
+    return (sampled[:, None] == told).astype(np.float64), of_all / np.asarray([[b.size] for b in batches])
 
 
 class VisitLog(Generic[H]):
@@ -68,14 +147,11 @@ class VisitLog(Generic[H]):
         Visits that the epoch will have, where known.
     seed : int
         Of the sample.
-    are_worst_sure : bool
-        Whether half of the rows that are held of a batch are to be those with the highest loss at the visit.
     """
 
-    def __init__(self, number: int, plan: Plan, *, expected: int | None, seed: int, are_worst_sure: bool = False) -> None:
+    def __init__(self, number: int, plan: Plan, *, expected: int | None, seed: int) -> None:
         self.number = number
         self.plan = plan
-        self._are_worst_sure = are_worst_sure
         self.rows: list[int] = []
         self.recorded: list[Any] = []
         # The sample must not depend on the user's random state, nor move it.
@@ -98,8 +174,8 @@ class VisitLog(Generic[H]):
         if not self._draws or rows != self._drawn_from:  # for many visits at once: amid a training each call is slow
             n, self._drawn_from = min(wanted, rows), rows
             of_each = np.broadcast_to(np.arange(rows), (self.plan.batches or 1, rows))
-            top = n // 2 if self._are_worst_sure and n < rows else 0
-            self._draws = [Draw(order, n, top) for order in self._rows_rng.permuted(of_each, axis=1)]
+            orders, starts = self._rows_rng.permuted(of_each, axis=1), self._rows_rng.random(len(of_each)).tolist()
+            self._draws = [Draw(order, n, start) for order, start in zip(orders, starts, strict=True)]
         return self._draws.pop()
 
     def drop_last(self) -> None:
@@ -115,7 +191,8 @@ class VisitLog(Generic[H]):
 class Sampled:
     """The sampled rows, scored: `on_rung[rung][score]` has shape (k, n); the rest is as in `Sample`.
 
-    `is_modeless` tells that train and eval mode give the same scores to the last bit: "end_weights" then is "eval_mode".
+    `known` is as `known_classes` returns it. `is_modeless` tells that train and eval mode give the same scores to the last bit:
+    "end_weights" then is "eval_mode".
     """
 
     batch: Ints
@@ -123,14 +200,25 @@ class Sampled:
     unit: Ints
     on_rung: dict[RungName, dict[str, Array]] = field(default_factory=dict)
     is_modeless: bool = False
-    is_sure: Bools | None = None
+    chance: Array | None = None
+    visited_mean: Mapping[str, Array] = field(default_factory=dict)
+    known: tuple[Array, Array] | None = None
 
     def of(self, name: str) -> Sample:
         """Return the sample of one score."""
         on_rung = {rung: scores[name] for rung, scores in self.on_rung.items() if name in scores}
         if self.is_modeless and "eval_mode" in on_rung:
             on_rung["end_weights"] = on_rung["eval_mode"]
-        return Sample(batch=self.batch, unit=self.unit, on_rung=on_rung, first=self.first, is_sure=self.is_sure)
+        return Sample(
+            batch=self.batch,
+            unit=self.unit,
+            on_rung=on_rung,
+            first=self.first,
+            chance=self.chance,
+            visited_mean=self.visited_mean.get(name),
+            known=None if self.known is None else self.known[0],
+            known_mean=None if self.known is None else self.known[1],
+        )
 
 
 @dataclass(kw_only=True)

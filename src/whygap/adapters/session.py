@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from whygap.adapters.budget import Account, Ledger
-from whygap.choice import are_worst_worth_it, choose_method, compare_draws, compare_methods, count_useful
+from whygap.choice import choose_method, compare_known, compare_methods, count_useful, is_known_worth_it
 from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
 from whygap.ladder import build_epoch_gap
 from whygap.observation import Method, Observation
@@ -86,7 +86,7 @@ class Session:
         self._has_failed = False  # in this epoch
         self._is_preserved = False
         self._compared: dict[str, list[Mapping[Method, float]]] = {}
-        self._draws: tuple[float, ...] = ()  # of the first score
+        self._known: dict[str, list[float]] = {}  # what `compare_known` has found
         self._useful: tuple[int | None, ...] = ()  # of the last two epochs
 
     @property
@@ -181,9 +181,9 @@ class Session:
         return choose_method(self._compared.get(score, ()))
 
     @property
-    def are_worst_sure(self) -> bool:
-        """Whether examples whose loss was high at the visit are to be sure of being sampled: as the epochs before favour."""
-        return are_worst_worth_it(self._draws)
+    def is_known_worth_it(self) -> bool:
+        """Whether to tell what is known of examples besides their scores: where epochs before favour it for any of these."""
+        return not self._known or any(map(is_known_worth_it, self._known.values()))
 
     def unmeasured(self, epoch: int, train: float | None, valid: float | None) -> Observation:
         """Return an epoch of which no more is known than the loss that was reported, with the reason."""
@@ -208,7 +208,7 @@ class Session:
                 gaps.append(build_epoch_gap(o, rungs))
                 useful.append(count_useful(o, rungs))
                 with self.ledger.book("seldom"):
-                    self._compare(o, rungs, is_first=o is observations[0])
+                    self._compare(o, rungs)
             if not gaps or gaps[-1].score != o.score:
                 why = self.run.problems[-1].text
                 gaps.append(_unexplained(o, why))
@@ -224,13 +224,13 @@ class Session:
             self._save()
         return tuple(gaps)
 
-    def _compare(self, o: Observation, rungs: Rungs, *, is_first: bool) -> None:
+    def _compare(self, o: Observation, rungs: Rungs) -> None:
         """Note how good each estimator would have been, in the first epochs and now and then later."""
         compared = self._compared.setdefault(o.score.name, [])
         if len(compared) < SETTLED or o.epoch % SETTLED == 0:
             compared.append(compare_methods(o, rungs))
-            ratio = compare_draws(o, rungs) if is_first else None
-            self._draws += () if ratio is None else (ratio,)
+            ratio = compare_known(o, rungs)
+            self._known.setdefault(o.score.name, []).extend([] if ratio is None else [ratio])
 
     def finish(self) -> None:
         """Mark the run as finished and put on disk whatever could not be written before."""

@@ -20,7 +20,7 @@ from whygap.adapters.budget import Budget, Ledger, check_budget
 from whygap.adapters.epoch import ValidSide, VisitLog, build_observation
 from whygap.adapters.repeats import Repeats
 from whygap.adapters.session import Session, StorePath
-from whygap.adapters.torch_batch import Forward, count_rows, default_forward, length_of, workers_in_turn
+from whygap.adapters.torch_batch import Forward, count_rows, default_forward, length_of, type_with_rows, workers_in_turn
 from whygap.adapters.torch_reported import Number, Reduction, Reporting, kept_number, numbers_of
 from whygap.adapters.torch_rungs import Scoring, Weights, clean_view, score_rungs, weights_now
 from whygap.adapters.torch_scores import PerExample, accuracy, more_scores, per_example
@@ -165,7 +165,12 @@ class Meter:
         self._log: VisitLog[Visit] | None = None
         self._watch: ValidationWatch | None = None
         self._in_hand: VisitLog[Visit] | ValidationWatch | None = None  # whose batch record() is about
-        self._light_s = self._visits_s = 0.0  # what lines at every batch took in this epoch, and what seeing a visit did
+        # What this epoch's batches took: to count one and to record one, of those that were looked at; to see those that were
+        # sampled; and all else.
+        self._counting_s = self._record_s = self._visits_s = self._light_s = 0.0
+        self._n_looks = 0
+        self._began_s = 0.0
+        self._is_timing = False  # whether the next batch is recorded by the clock
         self._is_training = False
         self._is_whole = False  # whether train mode needs whole batches in this epoch
         self._are_rows_alone: bool | None = None  # whether an example scores the same in any company; None: not looked at yet
@@ -194,28 +199,22 @@ class Meter:
         """
         with self._session.shield("starting an epoch", is_light=True):
             self._begin_epoch()
-        clock, session, repeats = self._ledger.clock, self._session, self._repeats
         workers = workers_in_turn(loader)
+        rows, next_look = list[int](), 0
+        plain: Any = None  # the type of batches that begin with a tensor of examples
+        batch: Any
         try:
             for position, batch in enumerate(loader):
-                visit = None
-                began = clock()
-                if began >= repeats.next_s:
-                    repeats.see(batch, position, workers=workers)
-                    began = clock()
-                try:
-                    first: Any = batch[0] if isinstance(batch, list) and batch else None  # a call takes 0.001 ms here
-                    rows = first.size(0) if type(first) is torch.Tensor and first.ndim else count_rows(batch)
-                    log = self._log or self._begin_visits(loader, batch, rows)
-                    log.rows.append(rows)
-                    if position == log.spread.next:
-                        visit = self._see(log, batch, rows)
-                except Exception as error:
-                    session.fail("seeing a batch", error)
-                if visit is None:
-                    self._light_s += clock() - began
-                else:
-                    self._visits_s += clock() - began
+                if position != next_look:  # counted, and no more lines than that takes: amid a training each is slow
+                    try:
+                        rows.append(batch[0].shape[0] if type(batch) is plain else count_rows(batch))
+                    except Exception:
+                        self._count(batch, rows)
+                    yield batch
+                    continue
+                visit, next_look = self._look(loader, batch, position, workers)
+                if self._log is not None:
+                    rows, plain = self._log.rows, type_with_rows(batch)
                 try:
                     yield batch
                 finally:
@@ -259,11 +258,14 @@ class Meter:
                 except Exception as error:
                     self._session.fail("watching the validation", error)
                 self._light_s += clock() - began
+                self._is_timing = True
                 yield batch
         finally:
             for handle in handles:
                 handle.remove()
             self._in_hand = None
+            self._ledger.spend("rest", self._light_s + self._record_s)
+            self._light_s = self._record_s = 0.0
 
     def record(self, loss: Number, *, penalty: Number = NO_PENALTY, **scores: Number) -> None:
         """Take the numbers that you report for the batch in hand; no device is waited for and no graph is kept.
@@ -277,7 +279,11 @@ class Meter:
         **scores
             The batch's value of every further score, by name.
         """
-        began = self._ledger.clock()
+        if self._is_timing:
+            self._is_timing, began = False, self._ledger.clock()
+            self.record(loss, penalty=penalty, **scores)
+            self._record_s += self._ledger.clock() - began
+            return
         try:
             log = self._in_hand
             if log is None or len(log.recorded) >= len(log.rows):
@@ -286,14 +292,13 @@ class Meter:
                 )
             if penalty is NO_PENALTY and not scores:  # the loss alone, at every batch: no more lines than it needs
                 log.recorded.append(
-                    loss.item() if type(loss) is torch.Tensor and not loss.ndim and loss.is_cpu else kept_number("loss", loss)
+                    loss.item() if type(loss) is torch.Tensor and loss.is_cpu and not loss.ndim else kept_number("loss", loss)
                 )
             else:
                 kept = {"loss": kept_number("loss", loss), "penalty": kept_number("penalty", penalty)}
                 log.recorded.append(kept | {key: kept_number(key, value) for key, value in scores.items()})
         except Exception as error:
             self._session.fail("recording a batch", error)
-        self._light_s += self._ledger.clock() - began
 
     def end_epoch(self, *, train: Mapping[str, float] | None = None, valid: Mapping[str, float] | None = None) -> EpochGap:
         """Score the sample and the validation set with the weights of this moment and return the epoch's gap in the loss.
@@ -342,28 +347,66 @@ class Meter:
         self._n_sampled = 0
         self._session.begin_epoch(self._number)
         self._repeats.begin_epoch()
+        self._began_s = self._ledger.clock()
         self._is_training = True
 
     def _end_training(self) -> None:
         if self._is_training:
             self._is_training = False
             self._in_hand = None
-            self._ledger.spend("rest", self._light_s)
-            self._ledger.spend("visits", self._visits_s + self._onlooker.noted_s, self._n_sampled)
-            self._light_s = self._visits_s = self._onlooker.noted_s = 0.0
             rows = self._log.rows if self._log is not None else []
+            each_s = (self._counting_s + self._record_s) / max(1, self._n_looks)
+            self._ledger.spend("rest", self._light_s + each_s * len(rows))
+            self._ledger.spend("visits", self._visits_s + self._onlooker.noted_s, self._n_sampled)
+            self._counting_s = self._record_s = self._visits_s = self._light_s = self._onlooker.noted_s = 0.0
+            self._n_looks, self._is_timing = 0, False
             self._n_visits = len(rows) or self._n_visits
             self._ledger.end_training(rows=sum(rows))
+
+    def _count(self, batch: Any, rows: list[int]) -> None:
+        try:
+            rows.append(count_rows(batch))
+        except Exception as error:
+            self._session.fail("seeing a batch", error)
+
+    def _look(self, loader: Any, batch: Any, position: int, workers: int) -> tuple[Visit | None, int]:
+        """Count a batch by the clock, show it to the audit where that is due, and hold it where it is sampled.
+
+        Returns the visit, and the position of the next batch that is to be looked at: the next one that is sampled, or that the
+        audit will be due at if steps go on as they did.
+        """
+        clock, visit, next_look = self._ledger.clock, None, position + 1
+        began = clock()
+        if began >= self._repeats.next_s:
+            self._repeats.see(batch, position, workers=workers)
+            began = clock()
+        try:
+            rows = count_rows(batch)
+            counted = clock()
+            self._counting_s, began = self._counting_s + counted - began, counted
+            log = self._log or self._begin_visits(loader, batch, rows)
+            log.rows.append(rows)
+            if position == log.spread.next:
+                visit = self._see(log, batch, rows)
+            steps = (self._repeats.next_s - began) * (position + 1) / max(began - self._began_s, 1e-9)
+            next_look = int(min(log.spread.next, position + max(1.0, steps)))
+        except Exception as error:
+            self._session.fail("seeing a batch", error)
+        took = clock() - began
+        if visit is None:
+            self._light_s += took
+        else:
+            self._visits_s += took
+        self._n_looks += 1
+        self._is_timing = True
+        return visit, next_look
 
     def _begin_visits(self, loader: Any, batch: Any, rows: int) -> VisitLog[Visit]:
         """Plan the epoch, now that its first batch tells how large they are."""
         visits = length_of(loader) or self._n_visits
         self._is_whole = self._are_rows_alone is False or has_active(modes_of(self._model), BATCH_NORM)
-        plan = self._ledger.plan(rows=rows, visits=visits, is_whole=self._is_whole)
-        log = self._log = self._in_hand = VisitLog(
-            self._number, plan, expected=visits, seed=self._seed, are_worst_sure=self._session.are_worst_sure
-        )
-        self._onlooker.begin(batch, plan.batches)
+        plan = self._onlooker.begin(batch, self._ledger.plan(rows=rows, visits=visits, is_whole=self._is_whole))
+        log = self._log = self._in_hand = VisitLog(self._number, plan, expected=visits, seed=self._seed)
         self._looks = set(log.rng.sample(range(plan.batches), plan.looks or 0)) if plan.batches is not None else set()
         return log
 
@@ -465,6 +508,7 @@ class Meter:
             clean=self._clean,
             criterion=self._criterion,
             weights=weights_now(self._weights),
+            tells_classes=self._session.is_known_worth_it or (self._log is not None and self._log.is_checking),
         )
 
     def _valid_side(self, scoring: Scoring, told: dict[str, float]) -> ValidSide | None:

@@ -67,6 +67,12 @@ def count_rows(batch: Any) -> int:
     raise InputError(f"a batch of type {type(batch).__name__} holds no tensor with an axis of examples")
 
 
+def type_with_rows(batch: Any) -> type | None:
+    """Return the type of a batch whose first item is a tensor of examples; None for any other."""
+    is_plain = isinstance(batch, (tuple, list)) and bool(batch) and isinstance(batch[0], torch.Tensor) and batch[0].ndim > 0
+    return type(batch) if is_plain else None
+
+
 def device_of(model: torch.nn.Module) -> torch.device:
     """Return the device of the model's first parameter or buffer; the CPU where it has neither."""
     for tensor in (*model.parameters(), *model.buffers()):

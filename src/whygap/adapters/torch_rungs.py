@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from whygap.adapters.budget import Account, Ledger
-from whygap.adapters.epoch import REPEATS, Draw, Sampled, VisitLog
+from whygap.adapters.epoch import REPEATS, Draw, Sampled, VisitLog, known_classes
 from whygap.adapters.torch_batch import count_rows, has_rows, in_chunks
 from whygap.adapters.torch_scores import Functions, concatenated, score_all, score_seen
 from whygap.adapters.torch_state import BATCH_NORM, DROPOUT, Types, has_active, other_weights, preserved_module, set_modes
@@ -38,7 +38,8 @@ class Scoring:
     """How the rungs are scored.
 
     `clean` makes a batch's clean view; `criterion` holds the validation side's scores where they differ from training's;
-    `weights` are what validation uses, None where these are the model's own.
+    `weights` are what validation uses, None where these are the model's own. `tells_classes` is whether the classes of sampled
+    examples are told.
     """
 
     onlooker: Onlooker
@@ -48,6 +49,7 @@ class Scoring:
     clean: Callable[[Any], Any] | None = None
     criterion: Functions | None = None
     weights: Weights = None
+    tells_classes: bool = True
 
     @property
     def valid_functions(self) -> Functions:
@@ -140,9 +142,14 @@ def score_rungs(scoring: Scoring, log: VisitLog[Visit], *, is_whole: bool) -> tu
         first=np.asarray([first for _, first, _ in held], dtype=np.int64),
         unit=np.repeat(np.arange(len(visits)), [v.n for v in visits]).astype(np.int64),
     )
-    if any(v.is_sure is not None for v in visits):
-        sure = [np.zeros(v.n, dtype=np.bool_) if v.is_sure is None else v.is_sure for v in visits]
-        sampled.is_sure = np.concatenate(sure)
+    if any(v.chance is not None for v in visits):
+        each_had = [np.full(v.n, v.n / v.rows) if v.chance is None else v.chance for v in visits]
+        sampled.chance = np.concatenate(each_had)
+    if all(v.means for v in visits):
+        sampled.visited_mean = {name: np.asarray([v.means[name] for v in visits]) for name in visits[0].means}
+    classes = [(v.classes, v.index) for v in visits if v.classes is not None and v.index is not None]
+    if scoring.tells_classes and len(classes) == len(visits):
+        sampled.known = known_classes(np.concatenate([c[index] for c, index in classes]), [c for c, _ in classes])
     _add_visited(sampled, scoring, visits)
     account: Account = "rows" if is_due else "few"
     ledger.spend(account, 0.0, n)
@@ -158,7 +165,7 @@ def _cut(visits: Sequence[Visit], log: VisitLog[Visit], n: int) -> None:
     for visit in visits:
         if visit.n > n and has_rows(visit.batch, visit.n):
             if visit.index is None:  # held as a whole, in an epoch that can't pay for wholes
-                visit.draw = Draw(np.asarray(log.rng.sample(range(visit.n), visit.n)), n)
+                visit.draw = Draw(np.asarray(log.rng.sample(range(visit.n), visit.n)), n, 0.0)
                 visit.choose()
             else:
                 visit.keep(n)

@@ -12,7 +12,7 @@ import torch
 
 from whygap.adapters.torch_batch import copied, has_rows, joined, leaves, mapped, picked, split_batch, to_device
 from whygap.errors import InputError
-from whygap.observation import Array
+from whygap.observation import Array, Ints
 
 PerExample = Callable[[Any, Any], torch.Tensor]
 Functions = Mapping[str, PerExample]
@@ -60,6 +60,14 @@ class Seen(NamedTuple):
         if index is None:
             return Seen(copied(output), copied(self.target), self.rows)
         return Seen(picked(output, index), picked(self.target, index), len(index))
+
+
+def classes_of(target: Any, rows: int) -> Ints | None:
+    """Return the classes of a batch's examples, (n,), where its target is one whole number for each."""
+    if not isinstance(target, torch.Tensor) or target.numel() != rows or target.is_floating_point() or target.is_complex():
+        return None
+    classes: Ints = target.detach().reshape(rows).to(dtype=torch.int64, device="cpu").numpy()
+    return classes
 
 
 def seen_by_default(output: Any, batch: Any, rows: int) -> Seen:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from whygap.adapters.budget import Plan
 from whygap.adapters.epoch import Draw, rows_of
 from whygap.adapters.session import Session
 from whygap.adapters.torch_batch import (
@@ -25,9 +26,9 @@ from whygap.adapters.torch_batch import (
     to_device,
     versions_of,
 )
-from whygap.adapters.torch_scores import Functions, Seen, score_all, score_seen, seen_by_default
+from whygap.adapters.torch_scores import Functions, Seen, classes_of, score_all, score_seen, seen_by_default
 from whygap.adapters.torch_state import DROPOUT, Modes, Types, modes_of, preserved_module, seed_masks, set_modes
-from whygap.observation import Array, Bools, Ints
+from whygap.observation import Array, Ints
 
 SAME = 1e-3
 """Relative difference up to which scores of an example, alone and among others, count as equal."""
@@ -39,6 +40,9 @@ COMPANY = 16
 
 WAITING_BYTES = 2**26
 """Of all batches of an epoch that wait for its end as a whole: with more, the rows are drawn as they come."""
+
+FEWEST_WAITING = 16
+"""Batches that must fit into that, or else more of them tell more."""
 
 HEAVIEST = 2**18
 """Numbers in an output beyond which the loop's own isn't held."""
@@ -65,12 +69,13 @@ class Loops(NamedTuple):
 class Visit:
     """A sampled batch of `rows` examples, or the `n` of them that are held.
 
-    `draw` tells which those are to be, None for all. Until `choose` is called the visit waits: everything in it is of the whole
-    batch, and `index` is None; afterwards it is of the rows at `index` alone. `seen` is the model's output at the visit, or
-    `scores` its scores where it isn't held. `after` holds the scores right after the step, `change` is how far that has moved
-    the mean of the whole batch, and `told` that mean at the visit, where it was looked at. `is_sure` tells which of the rows
-    are held for their loss. `loops` is what may not be written into: what is held and no copy, or what is checked. `output` is
-    what a glance has noted, and how often it had been written into: `sound` makes `seen` of it.
+    `draw` tells which those are to be, None for all. Until `choose` is called the visit waits: everything in it is of the
+    whole batch, and `index` is None; afterwards it is of the rows at `index` alone, which were drawn with the chances
+    `chance`, None where all had the same, and `means` are the whole batch's mean scores. `seen` is the model's output at the
+    visit, or `scores` its scores where it isn't held. `after` holds the scores right after the step, `change` is how far that
+    has moved the mean of the whole batch, and `told` that mean at the visit, where it was looked at. `loops` is what may not
+    be written into: what is held and no copy, or what is checked. `output` is what a glance has noted, and how often it had
+    been written into: `sound` makes `seen` of it.
     """
 
     batch: Any
@@ -85,7 +90,9 @@ class Visit:
     after: dict[str, Array] | None = None
     change: dict[str, float] | None = None
     told: dict[str, float] = field(default_factory=dict)
-    is_sure: Bools | None = None
+    chance: Array | None = None
+    means: dict[str, float] = field(default_factory=dict)
+    classes: Ints | None = None
     loops: Loops | None = None
     output: tuple[torch.Tensor, int] | None = None
 
@@ -95,13 +102,15 @@ class Visit:
         return self.draw is not None and self.index is None
 
     def choose(self) -> None:
-        """Hold the rows drawn, where none is to be held for its loss."""
+        """Hold the rows drawn, where all have the same chance."""
         if self.draw is not None:
             self.hold_rows(self.draw.order[: self.draw.n], None)
 
-    def hold_rows(self, rows: Ints, is_sure: Bools | None) -> None:
-        """Hold these rows and nothing else."""
-        self.index, self.is_sure = rows, is_sure
+    def hold_rows(self, rows: Ints, chance: Array | None) -> None:
+        """Hold these rows, drawn with these chances, and nothing else."""
+        self.index, self.chance = rows, chance
+        if self.scores is not None:
+            self.means = {name: float(values.mean()) for name, values in self.scores.items()}
         self._pick(rows)
         self.loops = None
 
@@ -151,12 +160,19 @@ class Onlooker:
         self._glanced: Visit | None = None  # whose output `glance` waits for
         self.noted_s = 0.0  # what noting those took in this epoch
 
-    def begin(self, batch: Any, n_batches: int | None) -> None:
-        """Begin an epoch of batches like this one, of which so many are sampled (None: all)."""
+    def begin(self, batch: Any, plan: Plan) -> Plan:
+        """Begin an epoch of batches like this one; return the plan with no more of them than can wait for its end.
+
+        Where that would be too few, as with large batches, or on a device, whose memory is scarce, rows are drawn as they come.
+        """
         self.noted_s = 0.0
-        is_on_cpu = all(leaf.is_cpu for leaf in leaves(batch) if isinstance(leaf, torch.Tensor))  # other memory is scarce
+        is_on_cpu = all(leaf.is_cpu for leaf in leaves(batch) if isinstance(leaf, torch.Tensor))
         self._plain = None
-        self._may_wait = is_on_cpu and n_batches is not None and n_batches * _bytes_of(batch) <= WAITING_BYTES
+        room = WAITING_BYTES // max(1, _bytes_of(batch)) if is_on_cpu else 0
+        if room >= FEWEST_WAITING:
+            plan = plan.within(room)
+        self._may_wait = plan.batches is not None and plan.batches <= room
+        return plan
 
     def hold(self, batch: Any, rows: int, draw: Draw | None, *, is_checked: bool, is_looked_at: bool = False) -> Visit:
         """Keep a batch that is about to be visited: all of it where it is checked, or where the rows are drawn later."""
@@ -324,18 +340,19 @@ class Onlooker:
             scores = score_all(self._functions, [visit.seen.in_full() for visit in seen if visit.seen])
             ends = np.cumsum([visit.rows for visit in seen])
             for visit, end in zip(seen, ends.tolist(), strict=True):
+                visit.classes = classes_of(visit.seen.target, visit.rows) if visit.seen else None
                 visit.seen, visit.scores = None, {name: all_[end - visit.rows : end] for name, all_ in scores.items()}
-        alike: dict[tuple[int, int, int, bool], list[Visit]] = {}
+        alike: dict[tuple[int, int, bool], list[Visit]] = {}
         for visit in waiting:
             if visit.draw is not None:
                 visit.draw = visit.draw.at_most(n)
-                alike.setdefault((visit.rows, *visit.draw[1:], visit.scores is None), []).append(visit)
+                alike.setdefault((visit.rows, visit.draw.n, visit.scores is None), []).append(visit)
         first = next(iter(self._functions))
         for together in alike.values():
             losses = [visit.scores[first] for visit in together if visit.scores is not None]
-            rows, is_sure = rows_of([visit.draw for visit in together if visit.draw], np.stack(losses) if losses else None)
+            rows, chance = rows_of([visit.draw for visit in together if visit.draw], np.stack(losses) if losses else None)
             for k, visit in enumerate(together):
-                visit.hold_rows(rows[k], None if is_sure is None else is_sure[k])
+                visit.hold_rows(rows[k], None if chance is None else chance[k])
 
     def pair(self, batch: Any, output: Any, rows: int, given: Any = None) -> Seen | None:
         """Return output and target by letting `forward` believe that it called the model itself; None where it can't be.

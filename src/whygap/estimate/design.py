@@ -1,15 +1,16 @@
 """How a sample was drawn from an epoch, and what that makes of a mean: the estimator and the moments of its error.
 
 The epoch's visits are a fixed, finite list of units (batches) of members (examples). A sample holds some units, drawn at random
-from all or one from each of consecutive blocks, and some members of each: drawn at random, or a few that had to be in it and
-others at random. Two things that are known of every unit can sharpen a mean: what was recorded at the visit, and when that was.
+from all or one from each of consecutive blocks, and some members of each: all with the same chance, or each with its own. Two
+things that are known of every unit can sharpen a mean: what was recorded at the visit, and when that was; and what is known of
+members sharpens the means of their units.
 The estimator is a linear function of the scores, so that estimated differences of rungs are differences of estimated rungs,
 whatever it was told to use.
 
 Sources: Cochran, Sampling Techniques (1977), chapters 5 (strata; 5.10, a stratum that is taken whole), 6 (ratio),
-7 (regression) and 10 (two stages); Särndal,
-Swensson and Wretman, Model Assisted Survey Sampling (1992), chapter 6; for successive differences, Wolter, Introduction to
-Variance Estimation (2007), section 8.2.
+7 (regression), 9A (chances in proportion to size) and 10 (two stages); Särndal, Swensson and Wretman, Model Assisted Survey
+Sampling (1992), chapters 3.6 and 6; for means over known chances, Hájek's comment on Basu, Foundations of Statistical Inference
+(1971), page 236; for successive differences, Wolter, Introduction to Variance Estimation (2007), section 8.2.
 """
 
 from __future__ import annotations
@@ -51,11 +52,13 @@ class Design:
         What is known of all units, such as the recorded mean and the position; c may be 0.
     known_mean : array of shape (c,)
         Its mean over the population, by members.
-    member_known : array of shape (n,), optional
-        The first of `known` for every sampled member, where it is known of members.
-    is_sure : array of shape (n,), optional
-        Which sampled members had to be in the sample if their unit was; the others are drawn at random from the rest of their
-        unit. None: all are drawn at random.
+    member_known : array of shape (n, k), optional
+        What is known of every sampled member.
+    member_mean : array of shape (u, k), optional
+        Its mean over all members of every sampled unit, given together with it.
+    chance : array of shape (n,), optional
+        Of every sampled member, the probability with which it was to be in the sample if its unit was, in (0, 1]. None: within
+        a unit all had the same.
     """
 
     weight: Array
@@ -66,7 +69,8 @@ class Design:
     known: Array = field(default_factory=lambda: np.zeros((0, 0)))
     known_mean: Array = field(default_factory=lambda: np.zeros(0))
     member_known: Array | None = None
-    is_sure: Bools | None = None
+    member_mean: Array | None = None
+    chance: Array | None = None
 
     @cached_property
     def taken(self) -> Array:
@@ -74,27 +78,43 @@ class Design:
         return self._count(self.unit)
 
     @cached_property
-    def _drawn(self) -> Array:
-        """Members of every unit that were drawn at random, (u,)."""
-        return self.taken if self.is_sure is None else self._count(self.unit[~self.is_sure])
-
-    @cached_property
-    def _drawn_from(self) -> Array:
-        """Members of every unit that might have been drawn at random, (u,)."""
-        return self.size - (self.taken - self._drawn)
-
-    @cached_property
     def _depth(self) -> Array:
-        """Share of the members that might have been drawn which were, (u,); 1 where there were none."""
-        depth: Array = np.where(self._drawn_from > 0.0, self._drawn / np.maximum(self._drawn_from, 1.0), 1.0)
+        """Share of every unit's members that were sampled, (u,)."""
+        depth: Array = self.taken / self.size
         return depth
 
     @cached_property
+    def _chance(self) -> Array:
+        """Probability of every sampled member to be in the sample if its unit is, (n,)."""
+        chances: Array = self._depth[self.unit] if self.chance is None else self.chance
+        return chances
+
+    @cached_property
+    def _is_drawn(self) -> Bools:
+        """Whether a sampled member might not have been in the sample, (n,)."""
+        drawn: Bools = self._chance < 1.0
+        return drawn
+
+    @cached_property
+    def _n_drawn(self) -> Array:
+        """Sampled members of every unit that might not have been, (u,)."""
+        return self._count(self.unit[self._is_drawn])
+
+    @cached_property
+    def _among_drawn(self) -> Array:
+        """Share that a member has among those of its unit that were drawn and what they stand for, (n,); 0 for sure ones."""
+        times = np.where(self._is_drawn, 1.0 / self._chance, 0.0)
+        total = np.bincount(self.unit, times, self.weight.size)
+        shares: Array = times / np.where(total > 0.0, total, 1.0)[self.unit]
+        return shares
+
+    @cached_property
     def _share_of_unit(self) -> Array:
-        """Share of its unit that every sampled member stands for, (n,)."""
-        each = self._drawn_from / (np.maximum(self._drawn, 1.0) * self.size)
-        shares: Array = each[self.unit]
-        return shares if self.is_sure is None else np.where(self.is_sure, 1.0 / self.size[self.unit], shares)
+        """Share of its unit that every sampled member stands for, (n,); within a unit they sum to 1."""
+        size = self.size[self.unit]
+        drawn_from = size - (self.taken - self._n_drawn)[self.unit]
+        shares: Array = np.where(self._is_drawn, self._among_drawn * drawn_from, 1.0) / size
+        return shares
 
     def _count(self, unit: Ints) -> Array:
         counts: Array = np.bincount(unit, minlength=self.weight.size).astype(np.float64)
@@ -144,29 +164,43 @@ class Design:
 
     def _deviation(self, each: Array) -> Array:
         """Return how far members are off the mean of those drawn from their unit, (n,); 0 for those that were sure."""
-        if self.is_sure is None:
-            return each - self.by_unit(each)[self.unit]
-        drawn = np.where(self.is_sure, 0.0, each)
-        means = np.bincount(self.unit, weights=drawn, minlength=self.weight.size) / np.maximum(self._drawn, 1.0)
-        return np.where(self.is_sure, 0.0, each - means[self.unit])
+        means = np.bincount(self.unit, each * self._among_drawn, self.weight.size)
+        return np.where(self._is_drawn, each - means[self.unit], 0.0)
 
     @cached_property
-    def _member_deviation(self) -> Array | None:
-        """What is known of members, as a `_deviation`, (n,)."""
-        return None if self.member_known is None else self._deviation(self.member_known)
+    def _lines(self) -> tuple[Array, Array]:
+        """What is known of members as `_deviation`s, (n, k), and what gives the slopes on it when applied to scores, (k, n).
 
-    def _slope(self, each: Array) -> float:
-        """Return the slope of `each` on what is known of members, within units."""
-        x = self._member_deviation
-        total = 0.0 if x is None else float(x @ x)
-        return 0.0 if x is None or total == 0.0 else float(x @ each) / total
+        Members weigh as they do in the mean, so that the slopes are the population's.
+        """
+        known = np.zeros((self.unit.size, 0)) if self.member_known is None else self.member_known
+        x = np.stack([self._deviation(column) for column in known.T], axis=1) if known.size else known
+        scale = np.maximum(np.abs(x).max(axis=0, initial=0.0), 1e-300)
+        scaled = x / scale
+        weighted = (self.share_of_population[:, None] * scaled).T
+        total = weighted @ scaled
+        solve: Array = np.linalg.pinv(total, rcond=1e-9, hermitian=True) @ weighted / scale[:, None]
+        return x, solve
+
+    @cached_property
+    def _off(self) -> Array:
+        """How far the sampled members are off the mean of their unit in what is known of them, (u, k)."""
+        if self.member_known is None or self.member_mean is None:
+            return np.zeros((self.weight.size, 0))
+        off: Array = np.stack([self.by_unit(column) for column in self.member_known.T], axis=1) - self.member_mean
+        return off
+
+    def _slopes(self, each: Array) -> Array:
+        """Return the slopes of `each` on what is known of members, within units, (k,)."""
+        slopes: Array = self._lines[1] @ each
+        return slopes
 
     def _units(self, each: Array) -> Array:
         """Return the mean of `each` in every unit, corrected for which of its members happen to be in the sample."""
         means = self.by_unit(each)
-        if self.member_known is None:
-            return means
-        return means + self._slope(each) * (self.known[:, 0] - self.by_unit(self.member_known))
+        if self.member_known is not None:
+            means = means - self._off @ self._slopes(each)
+        return means
 
     def mean(self, each: Array) -> float:
         """Estimate the population's mean of what was seen of the sampled members: `each`, (n,)."""
@@ -183,10 +217,7 @@ class Design:
             return Moments(0.0)
         each = each - each[0]  # equal scores then have no spread at all
         residual = self._residual(self._units(each))
-        own = self._deviation(each)
-        if self._member_deviation is not None:
-            own = own - self._slope(each) * self._member_deviation
-        between, within = self._between(residual), self._within(own)
+        between, within = self._between(residual), self._within(each)
         if between.df == 0.0:
             return Moments(0.0, 0.0)
         total = add_moments((between, within))
@@ -202,17 +233,17 @@ class Design:
 
     def unexplained(self, each: Array) -> Array:
         """Return what of `each`, (n,), neither its unit's mean nor what is known of members explains, but for a constant."""
-        own = each if self.member_known is None else each - self._slope(each) * self.member_known
+        own = each if self.member_known is None else each - self.member_known @ self._slopes(each)
         left: Array = own - self.by_unit(own)[self.unit]
         return left
 
-    def shocks(self, each: Array) -> Array:
-        """Return what each unit adds to the error of `mean(each)`, (u,), so that errors of several means can be put together.
+    def shocks(self, each: Array) -> tuple[Array, Array]:
+        """Return what each unit and each member adds to the error of `mean(each)`, (u,) and (n,), linear in `each`.
 
-        Their squares sum to the variance, but for what neighbouring blocks have in common.
+        Errors of several means can be put together by them. Their squares sum to the variance, but for what neighbouring blocks
+        have in common.
         """
-        shocks: Array = self._residual(self._units(each)) * self._pull(self.fraction * self._depth)
-        return shocks
+        return self._pull(self._seen) * self._residual(self._units(each)), self._member_shocks(self._own(each))
 
     def _pull(self, seen: Array) -> Array:
         """Return what each unit's residual adds to the error of the mean, (u,), if `seen` of what it stands for was sampled.
@@ -229,13 +260,11 @@ class Design:
         """Return what the units that were not sampled add."""
         u = self.weight.size
         free = u - float(self._leverage.sum())
-        # with one member each nothing tells them from their unit, and all of their spread is counted here
-        seen = self.fraction if self._free_within > 0.0 else self.fraction * self._depth
-        if (seen >= 1.0).all():
+        if (self._seen >= 1.0).all():
             return Moments(0.0)
         if free < 0.5:
             return Moments(0.0, 0.0)
-        share = self._pull(seen) ** 2
+        share = self._pull(self._seen) ** 2
         if self.is_blocked and u > 2:
             # one fewer than units, for which the leverage of the constant in `share` makes up
             steps, share = np.diff(residual), (share[1:] + share[:-1]) / 4.0
@@ -247,23 +276,49 @@ class Design:
         return Moments(float(share @ residual**2), df)
 
     @property
+    def _seen(self) -> Array:
+        """Share of what each unit stands for of which the spread of units has nothing to say, (u,).
+
+        With one member each nothing tells them from their unit, and all of their spread is counted there.
+        """
+        return self.fraction if self._free_within > 0.0 else self.fraction * self._depth
+
+    @property
     def _free_within(self) -> float:
         """Degrees of freedom of the deviations of members that were drawn at random."""
-        return float(self._drawn.sum() - (self._drawn > 0.0).sum() - (self.member_known is not None))
+        lines = 0 if self.member_known is None else self.member_known.shape[1]
+        return float(self._n_drawn.sum() - (self._n_drawn > 0.0).sum() - lines)
 
-    def _within(self, own: Array) -> Moments:
+    def _within(self, each: Array) -> Moments:
         """Return what the members that were not sampled add, of units that were; `_between` holds the rest of it."""
-        unseen = self.fraction * np.maximum(1.0 - self._depth, 0.0)
+        shocks = self._member_shocks(self._own(each))
+        return Moments(float(shocks @ shocks), self._free_within) if shocks.any() else Moments(0.0)
+
+    def _own(self, each: Array) -> Array:
+        """Return what neither its unit nor what is known of members explains of those that were drawn, (n,)."""
+        own = self._deviation(each)
+        return own if self.member_known is None else own - self._lines[0] @ self._slopes(each)
+
+    def _member_shocks(self, own: Array) -> Array:
+        """Return what each member adds to the error of the mean, (n,), from what is its own.
+
+        Members that have chances of their own count as drawn one by one, which makes the variance no smaller than it is where
+        they were drawn in order of what is known of them. They are enlarged for the mean that was taken off them, which takes
+        least of those with a spread as large as their chance.
+        """
+        unseen = self.fraction[self.unit] * (1.0 - self._chance)
         if self._free_within <= 0.0 or not unseen.any():
-            return Moments(0.0)
-        if self._member_deviation is not None:
-            x = self._member_deviation
-            own = own / (1.0 - np.minimum(x * x / max(float(x @ x), 1e-300), 0.5))
-        drawn = np.maximum(self._drawn, 1.0)
-        share = (self.weight * self._drawn_from / self.size) ** 2 * unseen / drawn  # of theirs in the mean's variance
-        known = float(share @ (1.0 - 1.0 / drawn))  # what of it the deviations from the units' own means have
-        shock = np.sqrt(share / drawn)[self.unit] * own
-        return Moments(float(shock @ shock) * float(share.sum()) / known if known else 0.0, self._free_within)
+            return np.zeros(own.size)
+        x, solve = self._lines
+        n = np.maximum(self._n_drawn, 1.0)
+        drawn_from = np.bincount(self.unit, self._share_of_unit * self._is_drawn, n.size)
+        share = (self.weight * drawn_from / n) ** 2 * np.bincount(self.unit, unseen, n.size)  # of theirs in the mean's variance
+        left = 1.0 - 2.0 / n + np.bincount(self.unit, self._among_drawn**2, n.size)  # of it in deviations from a unit's mean
+        known = float(share @ left)
+        larger = float(share.sum()) / known if known > 0.0 else 0.0
+        leverage = np.minimum((x * solve.T).sum(axis=1), 0.5)
+        shocks: Array = np.sqrt(larger * unseen) * self.share_of_population * own / (1.0 - leverage)
+        return shocks
 
     def _third(self, each: Array, residual: Array, variance: float) -> float:
         """Return the third moment from the members' deviations, or from the units' where those mislead.
@@ -274,11 +329,13 @@ class Design:
         """
         residual = self._local(residual)
         shock = self.share_of_population * (self.unexplained(each) + residual[self.unit])
-        u, spread = self.weight.size, (1.0 - self.share) * float(shock @ shock)
+        chance = self.fraction.mean() * self._chance
+        u, unseen = self.weight.size, 1.0 - chance
+        spread = float(unseen @ shock**2)
         is_told = self.member_known is not None or self.known_mean.size == 0
         if is_told and spread < 2.0 * variance:
-            cubes = _sum_of_cubes(shock)
-        elif u >= ENOUGH_UNITS:
+            return float((unseen * np.maximum(1.0 - 2.0 * chance, 0.0)) @ (shock * shock * shock))
+        if u >= ENOUGH_UNITS:
             cubes = _sum_of_cubes(self.weight * residual) * u**2 / ((u - 1.0) * (u - 2.0))
         else:
             cubes = _sum_of_cubes(shock * math.sqrt(variance / spread)) if spread > 0.0 else 0.0
@@ -324,7 +381,8 @@ def draw_design(
     first: npt.ArrayLike | None = None,
     known: Array | None = None,
     member_known: Array | None = None,
-    is_sure: Bools | None = None,
+    member_mean: Array | None = None,
+    chance: Array | None = None,
 ) -> Design:
     """Describe a sample of visits.
 
@@ -340,10 +398,12 @@ def draw_design(
         Index of the first unit of the block that each sampled unit was drawn from; None: drawn from all.
     known : array of shape (U, c), optional
         What is known of every unit.
-    member_known : array of shape (n,), optional
-        The first column of `known` for the sampled members.
-    is_sure : array of shape (n,), optional
-        Which sampled members had to be in the sample if their unit was, as in `Design`.
+    member_known : array of shape (n,) or (n, k), optional
+        As in `Design`.
+    member_mean : array of shape (u,) or (u, k), optional
+        As in `Design`; by default the first column of `known` of the sampled units.
+    chance : array of shape (n,), optional
+        As in `Design`.
     """
     n_rows = np.asarray(rows, dtype=np.float64)
     at, of = np.asarray(batch, dtype=np.int64), np.asarray(unit, dtype=np.int64)
@@ -355,6 +415,8 @@ def draw_design(
         weight = np.add.reduceat(n_rows, starts) / n_rows.sum()
         fraction = 1.0 / np.diff(np.append(starts, n_rows.size))
     columns = np.zeros((n_rows.size, 0)) if known is None else np.asarray(known, dtype=np.float64)
+    if member_known is not None and member_mean is None:
+        member_mean = columns[at, 0]
     return Design(
         weight=weight,
         fraction=fraction,
@@ -363,6 +425,7 @@ def draw_design(
         is_blocked=first is not None,
         known=columns[at],
         known_mean=n_rows @ columns / n_rows.sum(),
-        member_known=member_known,
-        is_sure=is_sure,
+        member_known=None if member_known is None else member_known.reshape(of.size, -1),
+        member_mean=None if member_mean is None else member_mean.reshape(at.size, -1),
+        chance=chance,
     )
