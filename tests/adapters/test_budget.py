@@ -6,7 +6,7 @@ from whygap.adapters.budget import (
     DEPTH,
     FEWEST_BATCHES,
     FEWEST_ROWS,
-    MOST_BATCHES,
+    MOST_TIMED,
     SEEN,
     Ledger,
     Plan,
@@ -158,7 +158,7 @@ def test_rows_of_a_batch_are_enough_for_those_at_random_to_stand_for_the_others(
     plans = [world.epoch() for _ in range(8)]
     # deeper only where there are as many batches as gain anything
     assert all(
-        plan.rows >= 0.9 * DEPTH and (plan.rows <= 1.3 * DEPTH or plan.batches >= 0.9 * MOST_BATCHES) for plan in plans[3:]
+        plan.rows >= 0.9 * DEPTH and (plan.rows <= 1.3 * DEPTH or plan.batches >= 0.9 * MOST_TIMED) for plan in plans[3:]
     )
     assert all(plan.batches >= FEWEST_BATCHES for plan in plans[3:])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -23,18 +24,28 @@ FEWEST_BATCHES = 8
 MOST_BATCHES = 128
 """More batches than this gain nothing: rows of different batches differ no more than rows of one batch."""
 
+MOST_TIMED = 64
+"""The same under a share of the time, which every batch takes some of that no clock sees."""
+
 FEWEST_OF_EACH = 6
 """Rows of each sampled batch without which they aren't drawn by what they scored: a mean over so few would be off."""
 
 DEPTH = 24
-"""Rows that are to be had of each sampled batch, more where they cost less than seeing it: with fewer, most of the variance is
-from the rows of a batch that are left out, with more, from the batches that are."""
+"""Rows that are to be had of each sampled batch at least: with fewer, most of the variance is from those that are left out."""
+
+DEEPER = 5.0
+"""What that is where rows cost as much as seeing a batch does. With a variance of a / batches + b / rows the best depth is the
+root of b / a times what a batch costs in rows (Cochran, Sampling Techniques (1977), section 10.6); b is some 25 times a."""
 
 WORTH_A_VISIT = 8
 """Rows that are had of each sampled batch in any case: seeing it costs as much as several of them."""
 
 FIRST_ROWS = 512
 """Rows held in a first epoch, of which it isn't known yet how long it takes."""
+
+UNLIKE_LATER = 3
+"""Epochs whose `useful` rows the first one still has a say in, whose scores at the visits tell least: twice as many as in that
+one are enough for them."""
 
 FEWEST_LOOKS = 20
 """What updates do is skewed, and of fewer looks their skewness can't be told: the interval would hold too rarely."""
@@ -45,20 +56,19 @@ DEAR = 4
 """A look that wasn't paid for yet is taken to cost so many times what scoring its batch at the end of the epoch does."""
 
 HORIZON = 20
-"""Epochs over which a debt, or a surplus, is evened out."""
+"""Epochs over which a debt, or a surplus, is evened out, and over which is spread what comes now and then."""
 
 PATIENCE = 10
-"""Epochs after which rows are scored on all rungs whatever was saved, and by which it is told what a row costs, and what comes
-now and then."""
+"""Epochs after which rows are scored on all rungs whatever was saved, and by which it is told what a row costs."""
 
-SEEN = 0.8
+SEEN = 0.7
 """Share of what measuring costs that our clock sees; the rest are calls, caches that are cold afterwards, memory that is used
-for the first time, and threads that a pause has sent to sleep."""
+for the first time, and threads that a pause has sent to sleep. `benchmarks/overhead.py` prints both."""
 
 SEEN_BESIDE_THREADS = 0.65
 """The same where steps run in threads of the framework's own, which at times wait for what no clock of ours sees."""
 
-FIRST_REST = 0.5
+FIRST_REST = 0.35
 """Share of what the rest costs in a first epoch that it is taken to cost in the second, and share of what the second may spend
 that it is taken to cost at most: the first one also opens files, warms up and compiles."""
 
@@ -224,12 +234,15 @@ class Ledger:
         free = allowance - self._usual_s(allowance)
         each = self._unit_s.get("rows", self._guess())
         visit = self._unit_s.get("visits", 0.0)
-        depth = rows if is_whole or each <= 0.0 else min(rows, max(DEPTH, int(visit / each)))
-        batches = max(FEWEST_BATCHES, min(MOST_BATCHES, self._affordable("visits", free, depth * each)))
+        depth = rows if is_whole or each <= 0.0 else min(rows, max(DEPTH, int(DEEPER * math.sqrt(visit / each))))
+        batches = max(FEWEST_BATCHES, min(MOST_TIMED, self._affordable("visits", free, depth * each)))
         free -= batches * visit
         wanted = batches * rows if is_whole or each <= 0.0 else min(batches * rows, int(max(0.0, free) / each))
-        if self.useful is not None and self.useful < wanted:  # fewer batches, and as many rows of each
-            batches, wanted = -(-batches * self.useful // wanted), self.useful
+        useful = self.useful or UNLIMITED
+        if self.epoch <= UNLIKE_LATER:
+            useful = min(useful, 2 * FIRST_ROWS)
+        if useful < wanted:  # fewer batches, and as many rows of each
+            batches, wanted = -(-batches * useful // wanted), useful
         # a look says nothing of the gap, only what its parts are: it is paid for with what the gap has no use for
         look = self._unit_s.get("looks", DEAR * rows * each)
         looks = int(min(MOST_BATCHES, max(0.0, free - max(FEWEST_ROWS, wanted) * each) / look)) if look > 0.0 else MOST_BATCHES
@@ -312,11 +325,11 @@ class Ledger:
         self._units["rest"] = self._units["seldom"] = self.epoch > 1
         for account, units in self._units.items():
             if units:
-                paid = self._paid_s[account] = [*self._paid_s.get(account, ()), self._spent[account] / units][-PATIENCE:]
+                paid = self._paid_s[account] = [*self._paid_s.get(account, ()), self._spent[account] / units][-HORIZON:]
                 if account == "rows":  # a part of the cost is the same for few and for many: few look dear
-                    self._unit_s[account] = min(paid)
-                elif account == "seldom":
-                    self._unit_s[account] = sum(paid) / len(paid)
+                    self._unit_s[account] = min(paid[-PATIENCE:])
+                elif account == "seldom":  # more of it comes in a run's first epochs than ever again: those to come pay for it
+                    self._unit_s[account] = sum(paid) / HORIZON
                 else:  # a machine that was busy for an epoch tells nothing of the next one
                     self._unit_s[account] = statistics.median_low(paid[-RECENT:])
         if self.epoch == 1:

@@ -165,10 +165,10 @@ class Meter:
         self._log: VisitLog[Visit] | None = None
         self._watch: ValidationWatch | None = None
         self._in_hand: VisitLog[Visit] | ValidationWatch | None = None  # whose batch record() is about
-        # What this epoch's batches took: to count one and to record one, of those that were looked at; to see those that were
-        # sampled; and all else.
-        self._counting_s = self._record_s = self._visits_s = self._light_s = 0.0
-        self._n_looks = 0
+        # What this epoch's batches took: to see those that were sampled, and all else; and to count and to record one, of each
+        # that was looked at, as all are not timed.
+        self._visits_s = self._light_s = 0.0
+        self._counting_s, self._recording_s = list[float](), list[float]()
         self._began_s = 0.0
         self._is_timing = False  # whether the next batch is recorded by the clock
         self._is_training = False
@@ -212,7 +212,7 @@ class Meter:
                         self._count(batch, rows)
                     yield batch
                     continue
-                visit, next_look = self._look(loader, batch, position, workers)
+                visit, next_look = self._look(loader, batch, position, plain, workers)
                 if self._log is not None:
                     rows, plain = self._log.rows, type_with_rows(batch)
                 try:
@@ -264,8 +264,8 @@ class Meter:
             for handle in handles:
                 handle.remove()
             self._in_hand = None
-            self._ledger.spend("rest", self._light_s + self._record_s)
-            self._light_s = self._record_s = 0.0
+            self._ledger.spend("rest", self._light_s + sum(self._recording_s))
+            self._light_s, self._recording_s = 0.0, []
 
     def record(self, loss: Number, *, penalty: Number = NO_PENALTY, **scores: Number) -> None:
         """Take the numbers that you report for the batch in hand; no device is waited for and no graph is kept.
@@ -279,11 +279,7 @@ class Meter:
         **scores
             The batch's value of every further score, by name.
         """
-        if self._is_timing:
-            self._is_timing, began = False, self._ledger.clock()
-            self.record(loss, penalty=penalty, **scores)
-            self._record_s += self._ledger.clock() - began
-            return
+        began = self._ledger.clock() if self._is_timing else None
         try:
             log = self._in_hand
             if log is None or len(log.recorded) >= len(log.rows):
@@ -299,6 +295,9 @@ class Meter:
                 log.recorded.append(kept | {key: kept_number(key, value) for key, value in scores.items()})
         except Exception as error:
             self._session.fail("recording a batch", error)
+        if began is not None:
+            self._is_timing = False
+            self._recording_s.append(self._ledger.clock() - began)
 
     def end_epoch(self, *, train: Mapping[str, float] | None = None, valid: Mapping[str, float] | None = None) -> EpochGap:
         """Score the sample and the validation set with the weights of this moment and return the epoch's gap in the loss.
@@ -355,11 +354,12 @@ class Meter:
             self._is_training = False
             self._in_hand = None
             rows = self._log.rows if self._log is not None else []
-            each_s = (self._counting_s + self._record_s) / max(1, self._n_looks)
+            # the middle one, as the first of an epoch takes many times what others do
+            each_s = sum(float(np.median(seconds)) for seconds in (self._counting_s, self._recording_s) if seconds)
             self._ledger.spend("rest", self._light_s + each_s * len(rows))
             self._ledger.spend("visits", self._visits_s + self._onlooker.noted_s, self._n_sampled)
-            self._counting_s = self._record_s = self._visits_s = self._light_s = self._onlooker.noted_s = 0.0
-            self._n_looks, self._is_timing = 0, False
+            self._visits_s = self._light_s = self._onlooker.noted_s = 0.0
+            self._counting_s, self._recording_s, self._is_timing = [], [], False
             self._n_visits = len(rows) or self._n_visits
             self._ledger.end_training(rows=sum(rows))
 
@@ -369,7 +369,7 @@ class Meter:
         except Exception as error:
             self._session.fail("seeing a batch", error)
 
-    def _look(self, loader: Any, batch: Any, position: int, workers: int) -> tuple[Visit | None, int]:
+    def _look(self, loader: Any, batch: Any, position: int, plain: Any, workers: int) -> tuple[Visit | None, int]:
         """Count a batch by the clock, show it to the audit where that is due, and hold it where it is sampled.
 
         Returns the visit, and the position of the next batch that is to be looked at: the next one that is sampled, or that the
@@ -381,9 +381,13 @@ class Meter:
             self._repeats.see(batch, position, workers=workers)
             began = clock()
         try:
-            rows = count_rows(batch)
+            try:
+                rows = batch[0].shape[0] if type(batch) is plain else count_rows(batch)
+            except Exception:
+                rows = count_rows(batch)
             counted = clock()
-            self._counting_s, began = self._counting_s + counted - began, counted
+            self._counting_s.append(counted - began)
+            began = counted
             log = self._log or self._begin_visits(loader, batch, rows)
             log.rows.append(rows)
             if position == log.spread.next:
@@ -397,7 +401,6 @@ class Meter:
             self._light_s += took
         else:
             self._visits_s += took
-        self._n_looks += 1
         self._is_timing = True
         return visit, next_look
 

@@ -120,10 +120,12 @@ def score_rungs(scoring: Scoring, log: VisitLog[Visit], *, is_whole: bool) -> tu
     evaluations : int
         Examples that were scored, in all passes together.
     """
-    held = scoring.onlooker.sound(log.sample())
+    ledger = scoring.ledger
+    with ledger.book("visits"):
+        held = scoring.onlooker.sound(log.sample())
     if not held:
         return None, {}, 0
-    ledger, visits = scoring.ledger, [visit for _, _, visit in held]
+    visits = [visit for _, _, visit in held]
     is_due = not is_whole or ledger.is_due(sum(v.n for v in visits))
     not_measured: dict[Cause, str] = {}
     if not is_due:
@@ -133,7 +135,8 @@ def score_rungs(scoring: Scoring, log: VisitLog[Visit], *, is_whole: bool) -> tu
         wanted = sum(v.draw.n if v.is_waiting and v.draw else v.n for v in visits)
         allowed = ledger.rows_allowed(wanted, visits=len(visits))
         each = None if allowed >= wanted else max(1, allowed // len(visits))
-        scoring.onlooker.draw(visits, each)
+        with ledger.book("visits"):
+            scoring.onlooker.draw(visits, each)
         if each is not None:
             _cut(visits, log, each)
     n = sum(v.n for v in visits)
