@@ -61,7 +61,7 @@ HORIZON = 20
 PATIENCE = 10
 """Epochs after which rows are scored on all rungs whatever was saved, and by which it is told what a row costs."""
 
-SEEN = 0.7
+SEEN = 0.77
 """Share of what measuring costs that our clock sees; the rest are calls, caches that are cold afterwards, memory that is used
 for the first time, and threads that a pause has sent to sleep. `benchmarks/overhead.py` prints both."""
 
