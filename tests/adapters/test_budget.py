@@ -252,3 +252,10 @@ def test_a_second_epoch_expects_the_rest_to_cost_about_what_it_does(extra):
         world.epoch()
         spent.append(world.ledger.spent_s)
     assert spent[0] <= max(1.5 * spent[1], 0.02)
+
+
+def test_fewer_batches_with_as_many_rows():
+    assert Plan(60, 10, 32).within(20) == Plan(20, 30, 20)
+    for plan in (Plan(60, 10, 32), Plan(60, None, 8), Plan(None, None, None)):
+        assert plan.within(60) == plan
+    assert Plan(60, None, 8).within(20) == Plan(60, None, 8)  # whole batches are not held for their rows

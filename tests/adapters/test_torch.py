@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from whygap.adapters.session import Session
 from whygap.adapters.torch import Meter
 from whygap.errors import InputError, WhygapWarning
 
@@ -556,3 +557,27 @@ def test_what_could_not_be_written_is_written_later(digits, tmp_path, monkeypatc
     assert run.epochs == meter.run.epochs
     assert [p.text for p in run.problems] == [p.text for p in meter.run.problems]
     assert run.finished
+
+
+@pytest.mark.parametrize("budget", [0.02, 100])
+def test_batches_of_any_kind_are_counted(digits, budget, monkeypatch):
+    """Also where they differ from the first one of their epoch, which decides how they are counted."""
+    x, y = torch.as_tensor(digits.x_train[:200]), torch.as_tensor(digits.y_train[:200])
+    kinds = [lambda a, b: (a, b), lambda a, b: [a, b], lambda a, b: {"x": a, "labels": b}, lambda a, b: ([a, a], b)]
+    sizes = [9, 31, 20, 17, 40, 3, 80]
+    seen, end_epoch = [], Session.end_epoch
+    monkeypatch.setattr(Session, "end_epoch", lambda self, o, **more: seen.extend(o) or end_epoch(self, o, **more))
+
+    def forward(model, batch):
+        inputs, target = (batch["x"], batch["labels"]) if isinstance(batch, dict) else batch
+        return model(inputs[0] if isinstance(inputs, list) else inputs), target
+
+    model = network()
+    meter = make(model, digits, budget=budget, forward=forward)
+    for shift in range(4):
+        parts = list(zip(x.split(sizes), y.split(sizes), strict=True))
+        for batch in meter.train([kinds[(k + shift) % 4](a, b) for k, (a, b) in enumerate(parts)]):
+            output, target = forward(model, batch)
+            meter.record(nn.functional.cross_entropy(output, target))
+        meter.end_epoch()
+    assert [o.visits.rows.tolist() for o in seen] == [sizes] * 4

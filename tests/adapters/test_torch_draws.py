@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import whygap.adapters.budget
 import whygap.adapters.torch_visits
 from whygap.adapters.budget import FEWEST_OF_EACH
-from whygap.adapters.epoch import Draw, VisitLog, chances, known_classes, rows_of
+from whygap.adapters.epoch import FLOOR, Draw, VisitLog, chances, known_classes, rows_of
 from whygap.adapters.session import Session
 from whygap.adapters.torch import Meter
 from whygap.errors import InputError, WhygapWarning
@@ -132,6 +132,17 @@ def test_the_estimates_are_unbiased_and_better_than_at_random(digits, monkeypatc
     monkeypatch.setattr(whygap.adapters.torch_visits, "rows_of", lambda draws, loss: rows_of(draws, None))
     at_random, _ = errors_of(digits, range(60))
     assert np.mean(errors**2) < 0.75 * np.mean(at_random**2)
+
+
+@pytest.mark.parametrize(("room", "n_batches"), [(25, 25), (17, 17), (15, 25)])
+def test_no_more_batches_wait_for_the_end_of_an_epoch_than_there_is_room_for(digits, observed, monkeypatch, room, n_batches):
+    """Where that is for too few of them, rows are drawn as they come, when nobody knows their losses yet."""
+    monkeypatch.setattr(whygap.adapters.torch_visits, "WAITING_BYTES", room * 40 * (64 * 4 + 8))
+    monkeypatch.setattr(whygap.adapters.budget, "ENOUGH_LOOKS", 0)  # these are held as a whole all the same
+    train(digits, [5])
+    for o in observed[1:]:  # without the checks of a first one
+        assert o.sample.batch.size == n_batches
+        assert (o.sample.chance is not None) == (room == n_batches)
 
 
 @pytest.mark.parametrize("through_numpy", [False, True])
@@ -261,7 +272,7 @@ def test_rows_come_as_often_as_their_chances_say():
     rng, counts = np.random.default_rng(0), np.zeros(10)
     loss = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 1.0, 2.0, 4.0, 9.0, 4000.0])
     size = np.sqrt(loss)
-    expected = chances((size + size.mean())[None], 6)[0]
+    expected = chances((size + FLOOR * size.mean())[None], 6)[0]
     assert expected.sum() == pytest.approx(6.0, abs=1e-12)
     assert expected[9] == 1.0
     for _ in range(4000):

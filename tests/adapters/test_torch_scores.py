@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from whygap.adapters.torch_batch import in_chunks, joined
-from whygap.adapters.torch_scores import Seen, per_example, score_seen
+from whygap.adapters.torch_batch import in_chunks, joined, type_with_rows
+from whygap.adapters.torch_scores import Seen, classes_of, per_example, score_seen
 from whygap.errors import InputError
 
 
@@ -89,3 +89,38 @@ def test_chunks_hold_the_same_rows_in_order(rows, size, first):
 def test_what_cannot_be_stacked_stays_as_it_is():
     batches = [(torch.zeros(3, 2), torch.zeros(3)), (torch.zeros(3, 4), torch.zeros(3))]
     assert in_chunks(batches, 4, first=4) == batches
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.int32, torch.bool])
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_classes_are_whole_numbers_one_for_each_example(dtype, shape):
+    target = torch.tensor([1, 0, 0, 1]).to(dtype).reshape(shape)
+    assert classes_of(target, 4).tolist() == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "target", [torch.ones(4), torch.ones(4, 3, dtype=torch.int64), torch.ones(4, dtype=torch.complex64), [1, 0, 0, 1]]
+)
+def test_other_targets_are_no_classes(target):
+    assert classes_of(target, 4) is None
+
+
+class Pair(tuple):
+    """A tuple of somebody's own."""
+
+
+@pytest.mark.parametrize(
+    ("batch", "kind"),
+    [
+        ((torch.ones(3, 2), torch.ones(3)), tuple),
+        ([torch.ones(3), None], list),
+        (Pair((torch.ones(3, 2), 1)), Pair),
+        (torch.ones(3, 2), None),
+        ([], None),
+        ([torch.tensor(1.0)], None),
+        ([[torch.ones(3)], torch.ones(3)], None),
+        ({"x": torch.ones(3)}, None),
+    ],
+)
+def test_the_type_of_batches_that_begin_with_a_tensor_of_examples(batch, kind):
+    assert type_with_rows(batch) is kind

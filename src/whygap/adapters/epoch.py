@@ -57,10 +57,10 @@ def rows_of(draws: Sequence[Draw], loss: Array | None) -> tuple[Ints, Array | No
     """Return the rows to hold of several batches and the chances that these had, both of shape (k, n).
 
     Without the `loss` at the visit of all rows, (k, rows), or where few are to be held, all have the same, and no chances are
-    returned. With it a row's is
-    in proportion to the square root of its loss, as far as what becomes of a loss by the end of the epoch is: `FLOOR` on
-    average is added, for those that were low and may not have stayed so. They are drawn systematically in order of their
-    losses, so that there are low and high ones in every draw (Cochran, Sampling Techniques (1977), sections 8.1 and 9A.10).
+    returned. With it a row's chance is in proportion to the square root of its loss, as about is how far that will be off what
+    its like have come to by the end of the epoch; `FLOOR` mean roots are added, for those that were low and may not have stayed
+    so. They are drawn systematically in order of their losses, so that there are low and high ones in every draw (Cochran,
+    Sampling Techniques (1977), sections 8.1 and 9A.10).
 
     All batches, and all draws, are of equally many rows.
     """
