@@ -400,9 +400,9 @@ def test_a_told_number_that_is_no_plain_mean_is_never_taken_for_one(digits, obse
 def test_sampled_rows_are_scored_as_they_are_in_a_full_pass(digits, observed):
     train = batches_of(digits.x_train, digits.y_train)
     model = network(other=True)
-    fit(Meter(model, nn.CrossEntropyLoss(), valid=train[:2], budget=100, store=False), model, train, epochs=2)
+    fit(Meter(model, nn.CrossEntropyLoss(), valid=train[:2], budget=200, store=False), model, train, epochs=2)
     s = observed[-1].sample
-    assert s.unit.size == 100
+    assert s.unit.size == 200
     truth = {"eval_mode": losses(copy.deepcopy(model).eval(), train), "end_weights": losses(in_train_except(model), train)}
     for rung, all_of in truth.items():
         by_batch = all_of.reshape(25, 40)[s.batch[s.unit]]
@@ -417,12 +417,12 @@ def test_every_row_counts_as_often_as_any_other(digits, observed):
     assert len(where) == 120
     counts, squares = np.zeros(12), np.zeros(12)
     for seed in range(150):
-        meter = Meter(model, nn.CrossEntropyLoss(), valid=train[:1], budget=30, store=False, seed=seed)
+        meter = Meter(model, nn.CrossEntropyLoss(), valid=train[:1], budget=60, store=False, seed=seed)
         for x, y in meter.train(train):
             meter.record(nn.functional.cross_entropy(model(x), y))
         meter.end_epoch()
         s = observed[-1].sample
-        assert s.unit.size == 30
+        assert s.unit.size == 60
         for v, chance in zip(s.on_rung["visited"][0], s.chance, strict=True):
             k = min(where.items(), key=lambda item: abs(item[0] - float(v)))[1]
             counts[k] += 1.0 / chance

@@ -392,7 +392,7 @@ def test_coverage_and_gain_where_those_that_were_worst_at_the_visit_are_sure(top
 
 
 @pytest.mark.parametrize("n_classes", [0, 5])
-@pytest.mark.parametrize(("u", "drawn"), [(24, 12), (60, 6), (200, 4)])
+@pytest.mark.parametrize(("u", "drawn"), [(24, 12), (60, 6), (200, 7)])
 def test_coverage_and_gain_where_chances_follow_what_is_known_of_members(u, drawn, n_classes):
     """Drawn in order of it, from every unit or from some; and members of one class have changed together."""
     spread = {"by size": [], "random": []}

@@ -20,12 +20,13 @@ from whygap.adapters.budget import Budget, Ledger, check_budget
 from whygap.adapters.epoch import ValidSide, VisitLog, build_observation
 from whygap.adapters.repeats import Repeats
 from whygap.adapters.session import Session, StorePath
+from whygap.adapters.step_times import StepTimes
 from whygap.adapters.torch_batch import Forward, count_rows, default_forward, length_of, type_with_rows, workers_in_turn
-from whygap.adapters.torch_reported import Number, Reduction, Reporting, kept_number, numbers_of
+from whygap.adapters.torch_reported import Number, Reduction, Reporting, kept_number, recorded_in
 from whygap.adapters.torch_rungs import Scoring, Weights, clean_view, score_rungs, weights_now
 from whygap.adapters.torch_scores import PerExample, accuracy, more_scores, per_example
 from whygap.adapters.torch_state import BATCH_NORM, has_active, modes_of, preserved_module, preserved_random_state, seed_masks
-from whygap.adapters.torch_valid import Split, ValidationWatch, is_told_plain_mean, reusable
+from whygap.adapters.torch_valid import Split, ValidationWatch, reusable, score_fresh, score_valid
 from whygap.adapters.torch_visits import Onlooker, Visit
 from whygap.errors import InputError
 from whygap.observation import Observation
@@ -165,11 +166,7 @@ class Meter:
         self._log: VisitLog[Visit] | None = None
         self._watch: ValidationWatch | None = None
         self._in_hand: VisitLog[Visit] | ValidationWatch | None = None  # whose batch record() is about
-        # What this epoch's batches took: to see those that were sampled, and all else; and to count and to record one, of each
-        # that was looked at, as all are not timed.
-        self._visits_s = self._light_s = 0.0
-        self._counting_s, self._recording_s = list[float](), list[float]()
-        self._began_s = 0.0
+        self._times = StepTimes()
         self._is_timing = False  # whether the next batch is recorded by the clock
         self._is_training = False
         self._is_whole = False  # whether train mode needs whole batches in this epoch
@@ -199,8 +196,7 @@ class Meter:
         """
         with self._session.shield("starting an epoch", is_light=True):
             self._begin_epoch()
-        workers = workers_in_turn(loader)
-        rows, next_look = list[int](), 0
+        rows, next_look, workers = list[int](), 0, workers_in_turn(loader)
         plain: Any = None  # the type of batches that begin with a tensor of examples
         batch: Any
         try:
@@ -209,9 +205,10 @@ class Meter:
                     try:
                         rows.append(batch[0].shape[0] if type(batch) is plain else count_rows(batch))
                     except Exception:
-                        self._count(batch, rows)
-                    yield batch
-                    continue
+                        plain = None  # one that isn't like the others: it is looked at
+                    else:
+                        yield batch
+                        continue
                 visit, next_look = self._look(loader, batch, position, plain, workers)
                 if self._log is not None:
                     rows, plain = self._log.rows, type_with_rows(batch)
@@ -257,15 +254,15 @@ class Meter:
                         watch.begin(batch)
                 except Exception as error:
                     self._session.fail("watching the validation", error)
-                self._light_s += clock() - began
+                self._times.others += clock() - began
                 self._is_timing = True
                 yield batch
         finally:
             for handle in handles:
                 handle.remove()
             self._in_hand = None
-            self._ledger.spend("rest", self._light_s + sum(self._recording_s))
-            self._light_s, self._recording_s = 0.0, []
+            self._ledger.spend("rest", self._times.others + sum(self._times.recording))
+            self._times = StepTimes()
 
     def record(self, loss: Number, *, penalty: Number = NO_PENALTY, **scores: Number) -> None:
         """Take the numbers that you report for the batch in hand; no device is waited for and no graph is kept.
@@ -297,7 +294,7 @@ class Meter:
             self._session.fail("recording a batch", error)
         if began is not None:
             self._is_timing = False
-            self._recording_s.append(self._ledger.clock() - began)
+            self._times.recording.append(self._ledger.clock() - began)
 
     def end_epoch(self, *, train: Mapping[str, float] | None = None, valid: Mapping[str, float] | None = None) -> EpochGap:
         """Score the sample and the validation set with the weights of this moment and return the epoch's gap in the loss.
@@ -342,32 +339,21 @@ class Meter:
     def _begin_epoch(self) -> None:
         self._number += 1
         self._log = self._watch = self._in_hand = None
-        self._onlooker.modes = {}
-        self._n_sampled = 0
+        self._onlooker.modes, self._n_sampled = {}, 0
         self._session.begin_epoch(self._number)
         self._repeats.begin_epoch()
-        self._began_s = self._ledger.clock()
+        self._times = StepTimes(began=self._ledger.clock())
         self._is_training = True
 
     def _end_training(self) -> None:
         if self._is_training:
-            self._is_training = False
-            self._in_hand = None
+            self._is_training, self._in_hand = False, None
             rows = self._log.rows if self._log is not None else []
-            # the middle one, as the first of an epoch takes many times what others do
-            each_s = sum(float(np.median(seconds)) for seconds in (self._counting_s, self._recording_s) if seconds)
-            self._ledger.spend("rest", self._light_s + each_s * len(rows))
-            self._ledger.spend("visits", self._visits_s + self._onlooker.noted_s, self._n_sampled)
-            self._visits_s = self._light_s = self._onlooker.noted_s = 0.0
-            self._counting_s, self._recording_s, self._is_timing = [], [], False
+            self._ledger.spend("rest", self._times.of_rest(len(rows)))
+            self._ledger.spend("visits", self._times.visits + self._onlooker.noted_s, self._n_sampled)
+            self._times, self._onlooker.noted_s, self._is_timing = StepTimes(), 0.0, False
             self._n_visits = len(rows) or self._n_visits
             self._ledger.end_training(rows=sum(rows))
-
-    def _count(self, batch: Any, rows: list[int]) -> None:
-        try:
-            rows.append(count_rows(batch))
-        except Exception as error:
-            self._session.fail("seeing a batch", error)
 
     def _look(self, loader: Any, batch: Any, position: int, plain: Any, workers: int) -> tuple[Visit | None, int]:
         """Count a batch by the clock, show it to the audit where that is due, and hold it where it is sampled.
@@ -381,26 +367,21 @@ class Meter:
             self._repeats.see(batch, position, workers=workers)
             began = clock()
         try:
-            try:
-                rows = batch[0].shape[0] if type(batch) is plain else count_rows(batch)
-            except Exception:
-                rows = count_rows(batch)
+            rows = batch[0].shape[0] if type(batch) is plain else count_rows(batch)
             counted = clock()
-            self._counting_s.append(counted - began)
+            self._times.counting.append(counted - began)
             began = counted
             log = self._log or self._begin_visits(loader, batch, rows)
             log.rows.append(rows)
             if position == log.spread.next:
                 visit = self._see(log, batch, rows)
-            steps = (self._repeats.next_s - began) * (position + 1) / max(began - self._began_s, 1e-9)
+            steps = (self._repeats.next_s - began) * (position + 1) / max(began - self._times.began, 1e-9)
             next_look = int(min(log.spread.next, position + max(1.0, steps)))
         except Exception as error:
             self._session.fail("seeing a batch", error)
         took = clock() - began
-        if visit is None:
-            self._light_s += took
-        else:
-            self._visits_s += took
+        self._times.others += took if visit is None else 0.0
+        self._times.visits += 0.0 if visit is None else took
         self._is_timing = True
         return visit, next_look
 
@@ -466,18 +447,12 @@ class Meter:
         return InputError(f"epoch {self._number}: the training loader gave no batch ({once})")
 
     def _measure(self, log: VisitLog[Visit], train: dict[str, float], valid: dict[str, float]) -> tuple[list[Observation], int]:
-        where = f"epoch {log.number}"
-        if len(log.recorded) == len(log.rows) - 1:
-            log.drop_last()  # the loop was left in the middle of a batch
-        if not log.recorded or len(log.recorded) != len(log.rows):
-            text = f"{len(log.rows)} batches were visited and {len(log.recorded)} recorded"
-            raise InputError(f"{where}: {text}: call meter.record(loss) once for every batch")
-        recorded = numbers_of(log.recorded)
+        recorded = recorded_in(log)
         scoring = self._scoring()
         with preserved_module(self._model):
             seed_masks(self._seed + log.number)
             valid_side = self._valid_side(scoring, valid)
-            fresh_side = self._fresh_side(scoring)
+            fresh_side = None if self._fresh is None else score_fresh(self._fresh, scoring)
             sampled, not_measured, evaluations = score_rungs(scoring, log, is_whole=self._is_whole)
         observations = []
         for score in self._scores:
@@ -522,23 +497,4 @@ class Meter:
             seen = seen if self._valid is None else None
         if seen is not None or self._valid is None:
             return seen
-        if not told:
-            with self._ledger.book("validation"):  # this pass is the user's validation: it would be there without us
-                return self._valid.score(scoring)
-        if isinstance(self._ledger.budget, float) and self._valid.is_held:
-            side = self._valid.score_held(scoring)
-            side.mean = told
-            return side
-        side = self._valid.score(scoring)
-        if isinstance(self._ledger.budget, float) and self._number == 1 and is_told_plain_mean(side, told):
-            self._valid.hold()
-        return side
-
-    def _fresh_side(self, scoring: Scoring) -> ValidSide | None:
-        if self._fresh is None:
-            return None
-        if not isinstance(self._ledger.budget, float):
-            return self._fresh.score(scoring)
-        if not self._fresh.is_held:
-            self._fresh.hold()
-        return self._fresh.score_held(scoring)
+        return score_valid(self._valid, scoring, told, is_first=self._number == 1)

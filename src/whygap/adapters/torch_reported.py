@@ -122,6 +122,22 @@ def kept_number(key: str, value: Number) -> Number:
     return value.item() if value.is_cpu else value.detach().clone()
 
 
+def recorded_in(log: VisitLog[Visit]) -> dict[str, Array]:
+    """Return what was recorded at every batch of an epoch, as `numbers_of` does.
+
+    Raises
+    ------
+    InputError
+        Unless every batch was recorded, but for a last one in the middle of which the loop was left.
+    """
+    if len(log.recorded) == len(log.rows) - 1:
+        log.drop_last()
+    if not log.recorded or len(log.recorded) != len(log.rows):
+        text = f"epoch {log.number}: {len(log.rows)} batches were visited and {len(log.recorded)} recorded"
+        raise InputError(f"{text}: call meter.record(loss) once for every batch")
+    return numbers_of(log.recorded)
+
+
 def numbers_of(recorded: Sequence[Number | dict[str, Number]]) -> dict[str, Array]:
     """Return what was recorded at every batch, the loss alone or several numbers by name, as arrays of shape (b,)."""
     if all(type(r) is float for r in recorded):
