@@ -11,6 +11,13 @@ import jax
 
 Names = tuple[str, ...]
 
+QUICKLY: dict[str, bool | str | int] = {"xla_backend_optimization_level": 1}
+"""How programs are compiled that score a few batches of an epoch: at the usual level it takes up to twice as long, for
+programs that aren't any faster."""
+
+MORE_QUICKLY: dict[str, bool | str | int] = QUICKLY | {"xla_cpu_use_fusion_emitters": False}
+"""The same where no step is repeated within a program. In the loop of a recurrent layer it would make that half as fast."""
+
 
 class Programs:
     """The compiled programs of `forward(names, view, *arguments)`, one for each shape of the arguments.
@@ -36,7 +43,8 @@ class Programs:
             text = str(traced.jaxpr)
             self._same[names, view] = known.setdefault(text, view)
             if self._is_cpu and known[text] == view:
-                self._compiled[names, view, _signature(arguments)] = worker.submit(traced.lower().compile)
+                options = QUICKLY if "scan[" in text or "while[" in text else MORE_QUICKLY
+                self._compiled[names, view, _signature(arguments)] = worker.submit(_compile, traced, options)
         worker.shutdown(wait=False)
 
     def is_same(self, names: Names, a: Hashable, b: Hashable) -> bool:
@@ -53,6 +61,13 @@ class Programs:
         if (names, view) not in self._jitted:
             self._jitted[names, view] = jax.jit(partial(self._forward, names, view))
         return self._jitted[names, view]
+
+
+def _compile(traced: Any, options: dict[str, bool | str | int]) -> Any:
+    try:
+        return traced.lower().compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError:  # XLA's options come and go
+        return traced.lower().compile()
 
 
 def _signature(arguments: tuple[Any, ...]) -> Hashable:
