@@ -1,7 +1,7 @@
 """What does whygap cost a training run, and what would re-evaluating the training set cost instead?
 
     python benchmarks/overhead.py [--quick] [--only torch:mlp ...] [--rounds 9] [--epochs N] [--threads N]
-                                  [--seed 0] [--json FILE]
+                                  [--again] [--seed 0] [--json FILE]
     python benchmarks/overhead.py --show FILE [FILE ...]
 
 Three arms, in PyTorch and in Keras on JAX, for three models each (mlp, cnn with dropout, lstm: 60,000 training and 10,000
@@ -30,6 +30,9 @@ the arm without; the figures are medians over rounds. The interval of the median
 rounds none reaches 95 %, and the whole range is given with the level that it has. "CPU" compares the seconds that all threads
 of the process computed for; "own" is what the run itself says, the summed `spent_s` of its epochs over the training's time.
 
+Two trainings that do the very same differ too, and all the way through: where their weights happen to lie in memory is settled
+once. With `--again` a fourth arm is one more without whygap, and what the table says of it is nothing but that luck.
+
 A framework that shares its processors with other programs waits for its own threads, at times for many times the training's
 length: the machine must have nothing else to do. `--threads 1` holds a cell to one thread on one processor, where frameworks
 don't wait for themselves and "CPU" is what a busy machine still measures well. `--quick` has so few examples that what whygap
@@ -53,6 +56,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
@@ -108,20 +112,20 @@ def n_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def measure(cell: str, case: Case, *, rounds: int, n_widths: int, seed: int) -> dict[str, Any]:
+def measure(cell: str, case: Case, *, arms: Sequence[Arm], rounds: int, n_widths: int, seed: int) -> dict[str, Any]:
     """Time the arms of one cell in this process."""
     warm_up = load(cell, Case(n_train=WARM_UP_ROWS, n_valid=WARM_UP_ROWS, epochs=1), seed)
     trainings, timed = load(cell, case, seed), list[dict[Arm, Trained]]()
     with tempfile.TemporaryDirectory() as folder:
         train_in_turns(
-            {arm: partial(warm_up.train, arm, seed=seed, epochs=1, store=Path(folder) / "warm_up.db") for arm in ARMS}
+            {arm: partial(warm_up.train, arm, seed=seed, epochs=1, store=Path(folder) / "warm_up.db") for arm in arms}
         )
         for i in range(rounds):
             gc.collect()
             of_round = {"seed": seed + i, "epochs": case.epochs, "store": Path(folder) / f"{i}.db"}
-            found = train_in_turns({arm: partial(trainings.train, arm, **of_round) for arm in ARMS})
+            found = train_in_turns({arm: partial(trainings.train, arm, **of_round) for arm in arms})
             timed.append(found)
-            seconds = "  ".join(f"{arm} {found[arm].wall_s:.2f} s" for arm in ARMS)
+            seconds = "  ".join(f"{arm} {found[arm].wall_s:.2f} s" for arm in arms)
             is_same = len({t.weights for t in found.values()}) == 1
             print(
                 f"{cell}  round {i + 1}/{rounds}  {seconds}  {'same weights' if is_same else 'OTHER WEIGHTS'}", file=sys.stderr
@@ -172,14 +176,14 @@ def summarise(case: Case, rounds: list[dict[Arm, Trained]], widths: list[Width])
             return None  # within the noise of nothing: the quotient would say nothing
         return again["median"] / whygap["median"]
 
-    ours = [r["whygap"] for r in rounds]
+    ours, others = [r["whygap"] for r in rounds], [arm for arm in rounds[0] if arm != "without"]
     later = [w for w in widths if w.epoch >= 2]
     ratios = [w.ratio for w in later if w.ratio is not None]
     of_epoch = [np.median([w.ratio for w in later if w.epoch == e]) for e in sorted({w.epoch for w in later})]
     return {
         "without_s": float(np.median([r["without"].wall_s for r in rounds])),
-        "overhead": {arm: {part: overhead(arm, part) for part in PARTS} for arm in OTHERS},
-        "an_epoch": {arm: an_epoch(arm) for arm in OTHERS},
+        "overhead": {arm: {part: overhead(arm, part) for part in PARTS} for arm in others},
+        "an_epoch": {arm: an_epoch(arm) for arm in others},
         "times_cheaper": {part: times_cheaper(*(overhead(arm, part) for arm in OTHERS)) for part in CLOCKS}
         | {"an_epoch": times_cheaper(*map(an_epoch, OTHERS))},
         "own": float(np.median([sum(t.spent_s) / t.wall_s for t in ours])),
@@ -192,14 +196,16 @@ def summarise(case: Case, rounds: list[dict[Arm, Trained]], widths: list[Width])
     }
 
 
-def in_another_process(cell: str, case: Case, *, rounds: int, n_widths: int, seed: int, threads: int | None) -> dict[str, Any]:
+def in_another_process(
+    cell: str, case: Case, *, arms: Sequence[Arm], rounds: int, n_widths: int, seed: int, threads: int | None
+) -> dict[str, Any]:
     """Measure one cell in a process whose threads and backend nobody has set but us."""
     environment = {k: v for k, v in os.environ.items() if k not in SETTINGS_OF_OTHERS} | {"KERAS_BACKEND": "jax"}
     if threads is not None:
         environment |= dict.fromkeys(THREADS, str(threads))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "cell.json"
-        how = {"rounds": rounds, "n_widths": n_widths, "seed": seed, "threads": threads, "to": str(file)}
+        how = {"arms": arms, "rounds": rounds, "n_widths": n_widths, "seed": seed, "threads": threads, "to": str(file)}
         task = json.dumps({"cell": cell, "case": asdict(case)} | how)
         subprocess.run([sys.executable, __file__, "--cell", task], check=True, env=environment)
         found: dict[str, Any] = json.loads(file.read_text())
@@ -232,14 +238,18 @@ def print_tables(cells: list[dict[str, Any]]) -> None:
     level = min(c["summary"]["overhead"]["whygap"]["wall"]["level"] for c in cells)
     rounds = min(len(c["rounds"]) for c in cells)
     print(f"Added to the time of training: median of {rounds} rounds and its interval at {100 * level:.0f} %")
-    for arm in OTHERS:
-        last_columns = ["own"] if arm == "whygap" else ["/ whygap", "CPU", "an epoch"]
+    last_of: dict[Arm, list[str]] = {"whygap": ["own"], "re-evaluation": ["/ whygap", "CPU", "an epoch"], "without again": []}
+    for arm, last_columns in last_of.items():
+        having = [c for c in cells if arm in c["summary"]["overhead"]]
+        if not having:
+            continue
         columns = ["without", "time", "interval", "later", "an epoch", "interval", "CPU", "later", *last_columns]
         print(f"{arm:14}" + "".join(f"{name:>{20 if name == 'interval' else 11}}" for name in columns))
-        for c in cells:
+        for c in having:
             s = c["summary"]
             o, without = s["overhead"][arm], f"{s['without_s']:.2f} s"
             last = [f"{100 * s['own']:.1f} %"] if arm == "whygap" else [number(n) for n in s["times_cheaper"].values()]
+            last = last[: len(last_columns)]
             print(f"  {c['cell']:12}{without:>11}{both(o['wall'])}{percent(median(o['wall_later'])):>11}", end="")
             print(both(s["an_epoch"][arm]), end="")
             print("".join(f"{text:>11}" for text in [*(percent(median(o[part])) for part in ("cpu", "cpu_later")), *last]))
@@ -276,6 +286,7 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, help="of a cell, on as many processors; 1 with --quick, else what frameworks take"
     )
+    parser.add_argument("--again", action="store_true", help="train a second time without whygap: what a ratio of equals is")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--show", nargs="+", type=Path, metavar="FILE", help="print the tables of these --json files alone")
@@ -285,7 +296,7 @@ def main() -> None:
         task = arguments.cell
         if task["threads"] is not None:
             hold_to(task["threads"])
-        found = measure(task["cell"], Case(**task["case"]), **{k: task[k] for k in ("rounds", "n_widths", "seed")})
+        found = measure(task["cell"], Case(**task["case"]), **{k: task[k] for k in ("arms", "rounds", "n_widths", "seed")})
         Path(task["to"]).write_text(json.dumps(found))
         return
     if arguments.show:
@@ -303,7 +314,8 @@ def main() -> None:
             case = replace(case, n_train=arguments.examples[0], n_valid=arguments.examples[1])
         try:
             n_widths = 1 if arguments.quick else 3
-            how = {"rounds": rounds, "n_widths": n_widths, "seed": arguments.seed, "threads": threads}
+            arms = (*ARMS, "without again") if arguments.again else ARMS
+            how = {"arms": arms, "rounds": rounds, "n_widths": n_widths, "seed": arguments.seed, "threads": threads}
             cells.append(in_another_process(cell, case, **how))
         except subprocess.CalledProcessError as error:
             print(f"{cell} failed with exit code {error.returncode}", file=sys.stderr)

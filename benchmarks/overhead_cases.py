@@ -15,8 +15,8 @@ from scipy.stats import norm
 
 from whygap.records import EpochGap, Run
 
-Arm = Literal["without", "whygap", "re-evaluation"]
-ARMS: tuple[Arm, ...] = get_args(Arm)
+Arm = Literal["without", "whygap", "re-evaluation", "without again"]
+ARMS: tuple[Arm, ...] = get_args(Arm)[:3]
 
 TURN_S = 0.1
 """A turn: so short that the machine is the same for all who take turns, so long that changing turns costs nothing."""

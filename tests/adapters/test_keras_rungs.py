@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.adapters.test_keras import BACKEND, CROSS_ENTROPY, fit, network, weights_by_epoch
 
+from whygap.adapters import keras_programs
 from whygap.adapters.keras import GapCallback
 from whygap.adapters.keras_parts import in_inference, parts_of
 from whygap.adapters.keras_tap import Tap
@@ -309,3 +310,27 @@ def test_one_program_serves_all_where_the_mode_makes_no_difference(digits):
     programs = callback._probe._programs
     assert len(programs._compiled) == 1
     assert all(jitted._cache_size() == 0 for jitted in programs._jitted.values())
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="only JAX compiles")
+def test_programs_with_a_loop_keep_the_options_that_loops_want(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(
+        keras_programs, "_compile", lambda traced, options: compiled.append(options) or traced.lower().compile()
+    )
+    x, y = np.zeros((8, 4, 3), dtype=np.float32), np.zeros(8)
+    for layer in (keras.layers.LSTM(2), keras.layers.Flatten()):
+        model = keras.Sequential([keras.Input((4, 3)), layer, keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=4, verbose=0, callbacks=[GapCallback(store=False, verbose=0)])
+    assert compiled == [keras_programs.QUICKLY, keras_programs.MORE_QUICKLY]
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="only JAX compiles")
+def test_a_compiler_without_an_option_compiles_without_it(digits, monkeypatch):
+    for name in ("QUICKLY", "MORE_QUICKLY"):
+        monkeypatch.setattr(keras_programs, name, {"xla_no_such_option": True})
+    callback = Observing(budget=200)
+    fit(network(), digits, callback, epochs=2)
+    assert len(callback._probe._programs._compiled) == 1
+    assert all(gap.term("generalisation") for gap in callback.epochs)

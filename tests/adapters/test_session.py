@@ -8,17 +8,17 @@ import whygap.adapters.session
 from whygap.adapters.session import Session
 
 
-def test_as_many_rows_are_useful_as_the_last_two_epochs_called_for(monkeypatch):
-    """One sample may tell too small a variance; where one can't tell, neither can the ledger."""
-    found = iter([300, 100, 120, None, 80])
+def test_as_many_rows_are_useful_as_the_middle_one_of_recent_epochs_called_for(monkeypatch):
+    """One sample may tell too small a variance, or too large a one; where one can't tell, neither can the ledger."""
+    found = iter([300, 100, 120, None, 80, 60, 70, 50])
     monkeypatch.setattr(whygap.adapters.session, "count_useful", lambda o, rungs: next(found))
     session = Session(source="", store=False, versions={}, seeds={}, preserve=nullcontext)
     useful = []
-    for epoch in range(1, 6):
+    for epoch in range(1, 9):
         session.begin_epoch(epoch)
         session.end_epoch([session.unmeasured(epoch, 0.5, 0.6)], evaluations=0)
         useful.append(session.ledger.useful)
-    assert useful == [300, 300, 120, None, 80]
+    assert useful == [300, 300, 120, None, 100, 80, 70, 70]
 
 
 def test_random_states_are_kept_once_by_the_outermost():

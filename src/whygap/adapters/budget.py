@@ -44,8 +44,8 @@ FIRST_ROWS = 512
 """Rows held in a first epoch, of which it isn't known yet how long it takes."""
 
 UNLIKE_LATER = 3
-"""Epochs whose `useful` rows the first one still has a say in, whose scores at the visits tell least: twice as many as in that
-one are enough for them."""
+"""Epochs whose `useful` rows the first one still has a say in, whose scores at the visits tell least: two and a
+half times as many as in that one are enough for them."""
 
 FEWEST_LOOKS = 20
 """What updates do is skewed, and of fewer looks their skewness can't be told: the interval would hold too rarely."""
@@ -240,7 +240,7 @@ class Ledger:
         wanted = batches * rows if is_whole or each <= 0.0 else min(batches * rows, int(max(0.0, free) / each))
         useful = self.useful or UNLIMITED
         if self.epoch <= UNLIKE_LATER:
-            useful = min(useful, 2 * FIRST_ROWS)
+            useful = min(useful, 5 * FIRST_ROWS // 2)
         if useful < wanted:  # fewer batches, and as many rows of each
             batches, wanted = -(-batches * useful // wanted), useful
         # a look says nothing of the gap, only what its parts are: it is paid for with what the gap has no use for

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median_high
 
 import msgspec
 
@@ -29,6 +30,9 @@ from whygap.store import Store, store_path
 from whygap.verdict import judge
 
 SAVING = "keeping the run in the store"
+
+RECENT = 4
+"""Epochs by which it is told how many rows are useful in the next one."""
 
 SETTLED = 4
 """After so many epochs the estimators are compared only in every so-manieth: how good they are changes slowly by then."""
@@ -87,7 +91,7 @@ class Session:
         self._is_preserved = False
         self._compared: dict[str, list[Mapping[Method, float]]] = {}
         self._known: dict[str, list[float]] = {}  # what `compare_known` has found
-        self._useful: tuple[int | None, ...] = ()  # of the last two epochs
+        self._useful: tuple[int | None, ...] = ()  # of the last `RECENT` epochs
 
     @property
     def n_unsaved(self) -> int:
@@ -213,8 +217,9 @@ class Session:
                 why = self.run.problems[-1].text
                 gaps.append(_unexplained(o, why))
         told = [n for n in useful if n is not None]
-        self._useful = (*self._useful[-1:], max(told) if told and len(told) == len(useful) else None)
-        self.ledger.useful = None if self._useful[-1] is None else max(n for n in self._useful if n is not None)
+        self._useful = (*self._useful, max(told) if told and len(told) == len(useful) else None)[-RECENT:]
+        # the upper middle one: that of a single sample is off by a third or so
+        self.ledger.useful = None if self._useful[-1] is None else median_high(n for n in self._useful if n is not None)
         of_epoch = {"spent_s": self.ledger.spent_s, "evaluations": evaluations, "repetition": repetition}
         gaps = [msgspec.structs.replace(g, **of_epoch) for g in gaps]
         self.run = msgspec.structs.replace(self.run, epochs=(*self.run.epochs, *gaps))
