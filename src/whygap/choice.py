@@ -35,8 +35,11 @@ DOMINATED = 0.3
 
 
 def compare_methods(o: Observation, rungs: Rungs) -> Mapping[Method, float]:
-    """Return the variance of the end-of-epoch training score by estimator, relative to the plain one's; empty if unknown."""
-    if o.visits is None or o.sample is None:
+    """Return the variance of the end-of-epoch training score by estimator, relative to the plain one's; empty if unknown.
+
+    Empty too where examples were drawn by what they scored at the visit: there regression isn't a choice.
+    """
+    if o.visits is None or o.sample is None or o.sample.chance is not None:
         return {}
     v, s = o.visits, o.sample
     if "eval_mode" not in rungs.levels:

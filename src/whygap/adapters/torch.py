@@ -11,6 +11,7 @@ import numpy as np
 
 try:
     import torch
+    from torch import Tensor
 except ImportError as error:
     from whygap.errors import MissingPackageError
 
@@ -167,14 +168,13 @@ class Meter:
         self._watch: ValidationWatch | None = None
         self._in_hand: VisitLog[Visit] | ValidationWatch | None = None  # whose batch record() is about
         self._times = StepTimes()
-        self._is_timing = False  # whether the next batch is recorded by the clock
+        self._is_timing = self._is_light = False  # whether the next record is timed; whether losses can be read at once
         self._is_training = False
         self._is_whole = False  # whether train mode needs whole batches in this epoch
         self._are_rows_alone: bool | None = None  # whether an example scores the same in any company; None: not looked at yet
         self._is_copying_valid = True  # what the model makes of validation batches: until a loop has left it unaltered
         self._n_visits: int | None = None  # of the last epoch
-        self._looks: set[int] = set()
-        self._n_sampled = 0
+        self._looks, self._n_sampled = set[int](), 0
 
     @property
     def run(self) -> Run:
@@ -283,10 +283,10 @@ class Meter:
                 raise InputError(
                     "record() takes one number for each batch of meter.train(...) or meter.validate(...), inside its loop"
                 )
+            if began is not None:  # asked where a batch is looked at: it takes longer than to take the number
+                self._is_light = type(loss) is Tensor and loss.is_cpu and not loss.ndim
             if penalty is NO_PENALTY and not scores:  # the loss alone, at every batch: no more lines than it needs
-                log.recorded.append(
-                    loss.item() if type(loss) is torch.Tensor and loss.is_cpu and not loss.ndim else kept_number("loss", loss)
-                )
+                log.recorded.append(loss.item() if self._is_light and type(loss) is Tensor else kept_number("loss", loss))
             else:
                 kept = {"loss": kept_number("loss", loss), "penalty": kept_number("penalty", penalty)}
                 log.recorded.append(kept | {key: kept_number(key, value) for key, value in scores.items()})
