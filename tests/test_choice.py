@@ -119,6 +119,11 @@ class TestChoose:
     def test_of_two_alike_the_better_liked(self):
         assert choose_method([{"difference": 0.1, "regression": 0.1}]) == "regression"
 
+    def test_of_batches_too_few_for_a_regression_there_is_none(self):
+        epochs = [{"regression": 0.05, "difference": 0.2}] * 2
+        assert [choose_method(epochs, units=units) for units in (5, 7, 8)] == ["difference", "difference", "regression"]
+        assert choose_method([{"regression": 0.05, "difference": 0.6}] * 2, units=7) == "plain"
+
     def test_one_odd_epoch_changes_nothing_and_a_lasting_change_does(self):
         good, bad = {"regression": 0.05}, {"regression": 1.2}
         assert choose_method([good, good, good, bad]) == "regression"

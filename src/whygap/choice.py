@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from whygap.observation import Array, Method, Observation
-from whygap.rungs import VALIDATION_DRAW, Rungs, design_of, scores_at_visit
+from whygap.rungs import FEWEST_FOR_REGRESSION, VALIDATION_DRAW, Rungs, design_of, scores_at_visit
 
 METHODS: tuple[Method, ...] = ("regression", "difference")
 """What may take the place of "plain", the better liked first."""
@@ -56,10 +56,14 @@ def compare_methods(o: Observation, rungs: Rungs) -> Mapping[Method, float]:
     return {name: ratio for name, ratio in found.items() if math.isfinite(ratio) and ratio > 0.0}
 
 
-def choose_method(epochs: Sequence[Mapping[Method, float]]) -> Method:
-    """Return the estimator that the epochs so far favour, from what `compare_methods` found in each, oldest first."""
-    average = {name: _average([found[name] for found in epochs if name in found]) for name in METHODS}
-    best = min(METHODS, key=lambda name: average[name])
+def choose_method(epochs: Sequence[Mapping[Method, float]], *, units: int = FEWEST_FOR_REGRESSION) -> Method:
+    """Return the estimator for `units` sampled batches that the epochs so far favour.
+
+    `epochs` is what `compare_methods` found in each, oldest first.
+    """
+    methods = METHODS if units >= FEWEST_FOR_REGRESSION else METHODS[1:]
+    average = {name: _average([found[name] for found in epochs if name in found]) for name in methods}
+    best = min(methods, key=lambda name: average[name])
     return best if average[best] < math.log(GAIN if len(epochs) > 1 else FIRST_GAIN) else "plain"
 
 

@@ -39,10 +39,10 @@ class World:
         )
         self.scored = []
 
-    def epoch(self, *, extra=0.0, seldom=0.0, is_whole=False):
+    def epoch(self, *, extra=0.0, seldom=0.0, is_whole=False, can_part=False):
         ledger, clock = self.ledger, self.clock
         ledger.begin_epoch()
-        plan = ledger.plan(rows=self.rows, visits=self.visits, is_whole=is_whole)
+        plan = ledger.plan(rows=self.rows, visits=self.visits, is_whole=is_whole, can_part=can_part)
         for account, units, each in (("visits", plan.batches, self.visit), ("looks", plan.looks, self.look)):
             with ledger.book(account, units):
                 clock.now += units * each
@@ -222,6 +222,17 @@ def test_whole_batches():
         assert plan.rows is None
     assert overhead(world) <= 0.02 * 1.001
     assert FEWEST_BATCHES < plan.batches <= 64
+
+
+@pytest.mark.parametrize(("row", "batches"), [(2e-6, range(20, 65)), (1.5e-5, range(5, 8)), (2.5e-5, [5]), (9e-5, [8])])
+def test_a_few_whole_batches_where_they_can_nearly_be_paid_for_and_else_some_rows_of_more(row, batches):
+    """A batch takes 0.4, 2, 3.3 and 12 ms, of which 13 are left after the rest."""
+    plans = {}
+    for can_part in (True, False):
+        world = watched(row=row)
+        plans[can_part] = [world.epoch(is_whole=True, can_part=can_part) for _ in range(5)][-1]
+    assert plans[True].batches in batches
+    assert plans[False].batches == max(FEWEST_BATCHES, plans[True].batches)
 
 
 def test_everything():

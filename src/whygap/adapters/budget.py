@@ -21,6 +21,12 @@ FEWEST_ROWS = 128
 FEWEST_BATCHES = 8
 """A sample never has less than this, whatever it costs: below it an interval can't be had."""
 
+FEWEST_WHOLE = 5
+"""The same where these are scored whole: their recorded means tell so much that few do better than some rows of more."""
+
+WORTH_WHOLE = 0.4
+"""From this part of the sampled batches' rows on, all of them are scored; what that takes too much is paid back."""
+
 MOST_BATCHES = 128
 """More batches than this gain nothing: rows of different batches differ no more than rows of one batch."""
 
@@ -212,7 +218,7 @@ class Ledger:
             self.spend(account, took - self._inner, units)
             self._inner = outer + took
 
-    def plan(self, *, rows: int, visits: int | None = None, is_whole: bool = False) -> Plan:
+    def plan(self, *, rows: int, visits: int | None = None, is_whole: bool = False, can_part: bool = False) -> Plan:
         """Return what to hold of the epoch that begins.
 
         Parameters
@@ -222,7 +228,9 @@ class Ledger:
         visits : int, optional
             Batches in the epoch, where known.
         is_whole : bool
-            Whether a batch can only be scored as a whole.
+            Whether a batch is held as a whole.
+        can_part : bool
+            Whether some rows of one that is held as a whole can be scored, where all of them can't be paid for.
         """
         if self.is_exact:
             return EVERYTHING
@@ -235,7 +243,9 @@ class Ledger:
         each = self._unit_s.get("rows", self._guess())
         visit = self._unit_s.get("visits", 0.0)
         depth = rows if is_whole or each <= 0.0 else min(rows, max(DEPTH, int(DEEPER * math.sqrt(visit / each))))
-        batches = max(FEWEST_BATCHES, min(MOST_TIMED, self._affordable("visits", free, depth * each)))
+        affordable = self._affordable("visits", free, depth * each)
+        fewest = FEWEST_WHOLE if can_part and affordable >= WORTH_WHOLE * FEWEST_WHOLE else FEWEST_BATCHES
+        batches = max(fewest, min(MOST_TIMED, affordable))
         free -= batches * visit
         wanted = batches * rows if is_whole or each <= 0.0 else min(batches * rows, int(max(0.0, free) / each))
         useful = self.useful or UNLIMITED
@@ -247,7 +257,7 @@ class Ledger:
         look = self._unit_s.get("looks", DEAR * rows * each)
         looks = int(min(MOST_BATCHES, max(0.0, free - max(FEWEST_ROWS, wanted) * each) / look)) if look > 0.0 else MOST_BATCHES
         looks = looks if looks >= FEWEST_LOOKS else 0
-        return _laid_out(max(FEWEST_ROWS, wanted), batches, looks, rows=rows, visits=visits, is_whole=is_whole)
+        return _laid_out(max(FEWEST_ROWS, wanted), batches, looks, rows=rows, visits=visits, is_whole=is_whole, fewest=fewest)
 
     def rows_allowed(self, held: int, *, visits: int = 0) -> int:
         """Return how many of the `held` rows may be scored, now that the time that the epoch trained is known.
@@ -339,17 +349,19 @@ class Ledger:
             self._latest_s = [*self._latest_s, self._training_s - self._compiled_s][-RECENT:]
 
 
-def _laid_out(wanted: int, most: int, looks: int, *, rows: int, visits: int | None, is_whole: bool) -> Plan:
-    """Lay `wanted` rows out over at most about `most` batches of `rows`, a few of each.
+def _laid_out(
+    wanted: int, most: int, looks: int, *, rows: int, visits: int | None, is_whole: bool, fewest: int = FEWEST_BATCHES
+) -> Plan:
+    """Lay `wanted` rows out over at most about `most` batches of `rows`, a few of each, and no fewer than `fewest`.
 
     Where some of every batch can be had, that is done: whole batches that are left out would be most of the variance.
     """
     rows, visits = max(1, rows), visits or UNLIMITED
-    most = min(visits, MOST_BATCHES, max(FEWEST_BATCHES, most))
+    most = min(visits, MOST_BATCHES, max(fewest, most))
     if wanted >= FEWEST_BATCHES * FEWEST_OF_EACH:
         most = min(most, wanted // FEWEST_OF_EACH)
     of_each = rows if is_whole else min(rows, -(-wanted // min(most, wanted)))
     if most == visits and not is_whole:
         of_each = min(rows, max(1, wanted // visits))
-    batches = min(visits, max(FEWEST_BATCHES, -(-wanted // of_each)))
+    batches = min(visits, max(fewest, -(-wanted // of_each)))
     return Plan(batches, None if is_whole else of_each, min(looks, batches))

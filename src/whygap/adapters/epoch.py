@@ -204,6 +204,10 @@ class Sampled:
     visited_mean: Mapping[str, Array] = field(default_factory=dict)
     known: tuple[Array, Array] | None = None
 
+    def is_deep(self, rows: Sequence[int]) -> bool:
+        """Return whether all examples of the sampled visits were scored, of which each visit of the epoch has `rows`."""
+        return bool(self.unit.size == sum(rows[visit] for visit in self.batch))
+
     def of(self, name: str) -> Sample:
         """Return the sample of one score."""
         on_rung = {rung: scores[name] for rung, scores in self.on_rung.items() if name in scores}

@@ -15,7 +15,7 @@ except ImportError as error:
 
     raise MissingPackageError("whygap.adapters.keras needs Keras 3 and a backend: pip install 'whygap[keras]'") from error
 
-from whygap.adapters.budget import SEEN_BESIDE_THREADS, Budget, Ledger, check_budget
+from whygap.adapters.budget import SEEN_BESIDE_THREADS, WORTH_WHOLE, Budget, Ledger, check_budget
 from whygap.adapters.epoch import ROUNDING, Reported, Sampled, ValidSide, VisitLog, build_observation
 from whygap.adapters.keras_batch import Batch, check_split, is_arrays, without_weights
 from whygap.adapters.keras_probe import KerasProbe, State, View, check_backend, preserved_random_state, to_host
@@ -33,9 +33,6 @@ from whygap.records import Cause, EpochGap, Repetition, Run, Score, Verdict
 
 SOME = 1_000
 """Examples that are scored of a split that the user hands in, under a share of the time."""
-
-WORTH_WHOLE = 0.5
-"""From this part of the sampled batches' rows on, all of them are scored; what that takes too much is paid back."""
 
 TOO_DEAR = "whole batches in train mode were more than this epoch's budget allows"
 
@@ -305,7 +302,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
                     sampled=sampled,
                     valid=valid,
                     fresh=fresh,
-                    method=session.method(name),
+                    method=session.method(name, sampled, log.rows),
                     bounds=(0.0, 1.0) if is_accuracy else None,
                 )
             )

@@ -222,7 +222,9 @@ class Steps:
             self.needs_visits = not self.is_plain
             self._probe.prepare(self._values(state), first, self.names)
         self._note_change(state)
-        plan = self._session.ledger.plan(rows=self.size * self._per_call, visits=self._n_expected, is_whole=True)
+        plan = self._session.ledger.plan(
+            rows=self.size * self._per_call, visits=self._n_expected, is_whole=True, can_part=not self._probe.parts.mixes_rows
+        )
         self.log = VisitLog(self.number, plan, expected=self._n_expected, seed=self._seed)
 
     def _is_visit_scored(self, log: VisitLog[Held]) -> bool:

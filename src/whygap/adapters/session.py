@@ -20,6 +20,7 @@ from statistics import median_high
 import msgspec
 
 from whygap.adapters.budget import Account, Ledger
+from whygap.adapters.epoch import Sampled
 from whygap.choice import choose_method, compare_known, compare_methods, count_useful, is_known_worth_it
 from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
 from whygap.ladder import build_epoch_gap
@@ -89,7 +90,7 @@ class Session:
         self._epoch: int | None = None
         self._has_failed = False  # in this epoch
         self._is_preserved = False
-        self._compared: dict[str, list[Mapping[Method, float]]] = {}
+        self._compared: dict[tuple[str, bool], list[Mapping[Method, float]]] = {}
         self._known: dict[str, list[float]] = {}  # what `compare_known` has found
         self._useful: tuple[int | None, ...] = ()  # of the last `RECENT` epochs
 
@@ -180,9 +181,15 @@ class Session:
         self._has_failed = False
         self.ledger.begin_epoch()
 
-    def method(self, score: str) -> Method:
-        """Return how sampled rungs of this score are to be estimated: as the epochs before favour, at first `plain`."""
-        return choose_method(self._compared.get(score, ()))
+    def method(self, score: str, sampled: Sampled | None, rows: Sequence[int]) -> Method:
+        """Return how sampled rungs of this score are to be estimated: as the epochs before favour, at first `plain`.
+
+        What was recorded of a batch is the mean of all of its examples, of which each visit of the epoch had `rows`. Where all
+        are sampled, it tells far more than where only some are: only epochs that were sampled alike are asked.
+        """
+        if sampled is None:
+            return "plain"
+        return choose_method(self._compared.get((score, sampled.is_deep(rows)), ()), units=sampled.batch.size)
 
     @property
     def is_known_worth_it(self) -> bool:
@@ -231,7 +238,10 @@ class Session:
 
     def _compare(self, o: Observation, rungs: Rungs) -> None:
         """Note how good each estimator would have been, in the first epochs and now and then later."""
-        compared = self._compared.setdefault(o.score.name, [])
+        if o.sample is None or o.visits is None:
+            return
+        is_deep = o.sample.unit.size == o.visits.rows[o.sample.batch].sum()
+        compared = self._compared.setdefault((o.score.name, bool(is_deep)), [])
         if len(compared) < SETTLED or o.epoch % SETTLED == 0:
             compared.append(compare_methods(o, rungs))
             ratio = compare_known(o, rungs)
