@@ -68,8 +68,11 @@ def choose_method(epochs: Sequence[Mapping[Method, float]], *, units: int = FEWE
 
 
 def _average(ratios: Sequence[float]) -> float:
-    """Return the average of the ratios' logarithms, the last one weighing most; 0 without any."""
-    average = math.log(ratios[0]) if ratios else 0.0
+    """Return the average of the ratios' logarithms, the last one weighing most; 0 without any.
+
+    Of the first epoch, whose scores at the visits tell least, a ratio above 1 counts as 1: it says nothing of later ones.
+    """
+    average = min(0.0, math.log(ratios[0])) if ratios else 0.0
     for ratio in ratios:
         average = (1.0 - MEMORY) * average + MEMORY * math.log(ratio)
     return average

@@ -22,10 +22,11 @@ FEWEST_BATCHES = 8
 """A sample never has less than this, whatever it costs: below it an interval can't be had."""
 
 FEWEST_WHOLE = 5
-"""The same where these are scored whole: their recorded means tell so much that few do better than some rows of more."""
+"""The same where batches are scored whole: what was recorded of these tells so much that a few do better than rows of more."""
 
-WORTH_WHOLE = 0.4
-"""From this part of the sampled batches' rows on, all of them are scored; what that takes too much is paid back."""
+WHOLE_SHARE = 0.6
+"""Up to this part of an epoch's share so many whole batches are scored whatever else there is to pay for; and up to twice what
+is left after that, which is then paid back."""
 
 MOST_BATCHES = 128
 """More batches than this gain nothing: rows of different batches differ no more than rows of one batch."""
@@ -125,8 +126,8 @@ class Ledger:
 
     With a share, the sum of what was spent stays below that share of the time trained: what the first epoch, compilation, or
     an unforeseen cost took too much is paid back over the `HORIZON` epochs that follow, and `FEWEST_ROWS` rows in
-    `FEWEST_BATCHES` batches are scored all the while. `useful`, where it is set, is the number of rows beyond which more
-    of them would buy nothing, as the noise of the validation set dominates.
+    `FEWEST_BATCHES` batches, or `FEWEST_WHOLE` whole ones, are scored all the while. `useful`, where it is set, is the number
+    of rows beyond which more of them would buy nothing, as the noise of the validation set dominates.
 
     Parameters
     ----------
@@ -243,9 +244,9 @@ class Ledger:
         each = self._unit_s.get("rows", self._guess())
         visit = self._unit_s.get("visits", 0.0)
         depth = rows if is_whole or each <= 0.0 else min(rows, max(DEPTH, int(DEEPER * math.sqrt(visit / each))))
-        affordable = self._affordable("visits", free, depth * each)
-        fewest = FEWEST_WHOLE if can_part and affordable >= WORTH_WHOLE * FEWEST_WHOLE else FEWEST_BATCHES
-        batches = max(fewest, min(MOST_TIMED, affordable))
+        is_cheap = FEWEST_WHOLE * rows * each <= max(WHOLE_SHARE * self._share * self._expected_s, 2.0 * free)
+        fewest = FEWEST_WHOLE if can_part and is_cheap else FEWEST_BATCHES
+        batches = max(fewest, min(MOST_TIMED, self._affordable("visits", free, depth * each)))
         free -= batches * visit
         wanted = batches * rows if is_whole or each <= 0.0 else min(batches * rows, int(max(0.0, free) / each))
         useful = self.useful or UNLIMITED
@@ -286,7 +287,7 @@ class Ledger:
         if not isinstance(self.budget, float) or self.epoch - self._last_rows >= PATIENCE or "rows" not in self._unit_s:
             return True
         to_come = max(0.0, self._unit_s.get("rest", 0.0) - self._spent["rest"])
-        saved = self._seen * self.budget * (self.trained_s + self._training_s) - self.charged_s - self._charged() - to_come
+        saved = self._share * (self.trained_s + self._training_s) - self.charged_s - self._charged() - to_come
         return rows * self._unit_s["rows"] <= saved
 
     def _guess(self) -> float:
@@ -304,11 +305,15 @@ class Ledger:
 
         A surplus is no licence, as when an epoch took long because the machine was busy: twice the share is the most.
         """
-        assert isinstance(self.budget, float)
         left = HORIZON if self.epochs is None else max(1, min(HORIZON, self.epochs - self.epoch + 1))
-        share = self._seen * self.budget
-        own, before = share * training_s, (share * self.trained_s - self.charged_s) / left
+        own, before = self._share * training_s, (self._share * self.trained_s - self.charged_s) / left
         return own + min(own, before)
+
+    @property
+    def _share(self) -> float:
+        """Share of the training time that may be spent by our clock."""
+        assert isinstance(self.budget, float)
+        return self._seen * self.budget
 
     def _usual_s(self, allowance: float) -> float:
         """Return what an epoch that may cost so much usually spends on neither visits nor looks nor rows."""

@@ -15,7 +15,7 @@ except ImportError as error:
 
     raise MissingPackageError("whygap.adapters.keras needs Keras 3 and a backend: pip install 'whygap[keras]'") from error
 
-from whygap.adapters.budget import SEEN_BESIDE_THREADS, WORTH_WHOLE, Budget, Ledger, check_budget
+from whygap.adapters.budget import FEWEST_BATCHES, SEEN_BESIDE_THREADS, Budget, Ledger, check_budget
 from whygap.adapters.epoch import ROUNDING, Reported, Sampled, ValidSide, VisitLog, build_observation
 from whygap.adapters.keras_batch import Batch, check_split, is_arrays, without_weights
 from whygap.adapters.keras_probe import KerasProbe, State, View, check_backend, preserved_random_state, to_host
@@ -33,6 +33,9 @@ from whygap.records import Cause, EpochGap, Repetition, Run, Score, Verdict
 
 SOME = 1_000
 """Examples that are scored of a split that the user hands in, under a share of the time."""
+
+WORTH_WHOLE = 0.5
+"""From this part of the sampled batches' rows on, all of them are scored; what that takes too much is paid back."""
 
 TOO_DEAR = "whole batches in train mode were more than this epoch's budget allows"
 
@@ -324,7 +327,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         has_train_mode = not scorer.probe.parts.mixes_rows or ledger.is_due(n_held)
         allowed = n_held if scorer.probe.parts.mixes_rows and has_train_mode else ledger.rows_allowed(n_held)
         # what was recorded is the mean of whole batches: with all of their rows it tells far more than with some
-        is_enough = allowed >= WORTH_WHOLE * n_held
+        is_enough = allowed >= WORTH_WHOLE * n_held or len(held) < FEWEST_BATCHES
         allowed = n_held if is_enough else -(-allowed // steps.size) * steps.size
         chosen = pick_rows(held, allowed, np.random.default_rng(log.rng.getrandbits(64)))
         n_chosen = sum(h.rows if rows is None else len(rows) for h, rows in zip(held, chosen, strict=True))
