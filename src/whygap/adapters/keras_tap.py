@@ -77,16 +77,16 @@ class Tap:
         self._batches = Peekable(iter(()))
         self.function = getattr(model, name)
         # Each fit gives the model a new History. A fit that was interrupted between two steps tells its callbacks nothing, and
-        # leaves this tap behind: by the next one it knows that its time is over.
+        # leaves this tap behind: at a call that is to be seen it knows by the next one that its time is over.
         self._history = vars(model).get("history")
         setattr(model, name, self)
 
     def __call__(self, *arguments: Any) -> Any:
-        if vars(self._model).get("history") is not self._history:
-            self.remove()
-            return self.function(*arguments)
         try:
             if not self._wants():
+                return self.function(*arguments)
+            if vars(self._model).get("history") is not self._history:
+                self.remove()
                 return self.function(*arguments)
             if len(arguments) == 2:  # JAX: (state, iterator) -> (logs, state)
                 state, iterator = arguments

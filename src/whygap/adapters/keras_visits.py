@@ -21,7 +21,7 @@ from whygap.errors import InputError
 
 SEEING = "seeing a batch"
 
-SEEING_S, PASSING_S = 6e-6, 0.6e-6
+SEEING_S, PASSING_S = 6e-6, 2.5e-6
 """Seconds that it takes to see a step that isn't sampled, and to let one pass. Clocks around it would show more: the turns of
 other threads too."""
 
@@ -64,7 +64,8 @@ class Steps:
         self._n_planned, self._n_expected, self._per_call = n_planned, n_planned, per_call
         self._usual: int | None = None  # rows of every call but the last, where that is known
         self._n_made = self._n_seen = 0  # calls of this epoch
-        self._due = 0  # the next of them that is to be seen whatever the time
+        self._due = 0  # the next of them that is to be seen
+        self._began = 0.0  # of this epoch
         self.names = names
         self.number = 0
         self.size = 0  # rows of a batch
@@ -88,6 +89,7 @@ class Steps:
             self._n_expected = len(self.log.rows)
             self._usual = self._usual_of(self.log.rows)
         self._n_made = self._n_seen = self._due = 0
+        self._began = self._session.ledger.clock()
         self.number, self.log, self._wanted, self._latest, self._is_begun = number, None, None, None, False
         self.n_scored, self.n_calls, self.notes = 0, 0, ()
 
@@ -100,11 +102,11 @@ class Steps:
         """Count the call that comes and return whether it is to be seen.
 
         Once batches are known to be alike, that is what the sample and the audit need, and the last one, which may be smaller:
-        Keras's running mean tells of all others together.
+        Keras's running mean tells of all others together. No more lines than that takes: amid a training each is slow.
         """
         n = self._n_made
         self._n_made = n + 1
-        return n >= self._due or self._session.ledger.clock() >= self._repeats.next_s
+        return n >= self._due
 
     def end_call(self) -> None:
         """Take back the call that was counted last: there were no more data for it."""
@@ -192,12 +194,17 @@ class Steps:
                 held.after = self._score(self._values(state), batches[0])
 
     def _go_on(self, log: VisitLog[Held], n: int) -> None:
-        """Find the next call that is to be seen, after `n` of them: a sampled one, or the one before that, or the last."""
+        """Find the next call that is to be seen, after `n` of them: a sampled one, or the one before that, or the last.
+
+        Or the one at which the audit will be due, if calls go on as they did.
+        """
         last = (self._n_planned or 0) - 1
         if n <= last and log.rows[-1] != self._usual:
             raise InputError(f"batches differ from those of the epochs before: {log.rows[-1]} rows, {self._usual} until now")
         sampled = log.spread.next
-        self._due = min(sampled - 1 if sampled > n else sampled, max(n, last))
+        now = self._session.ledger.clock()
+        audited = n + (self._repeats.next_s - now) * n / max(now - self._began, 1e-9)
+        self._due = int(max(n, min(audited, sampled - 1 if sampled > n else sampled, max(n, last))))
 
     @contextlib.contextmanager
     def _scoring(self, doing: str, account: Account) -> Iterator[None]:
