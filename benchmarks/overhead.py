@@ -30,8 +30,8 @@ the arm without; the figures are medians over rounds. The interval of the median
 rounds none reaches 95 %, and the whole range is given with the level that it has. "CPU" compares the seconds that all threads
 of the process computed for; "own" is what the run itself says, the summed `spent_s` of its epochs over the training's time.
 
-Two trainings that do the very same differ too, and all the way through: where their weights happen to lie in memory is settled
-once. With `--again` a fourth arm is one more without whygap, and what the table says of it is nothing but that luck.
+Two trainings that do the very same differ too, whatever the cause. With `--again` a fourth arm is one more without whygap, and
+what the table says of it is nothing but that.
 
 A framework that shares its processors with other programs waits for its own threads, at times for many times the training's
 length: the machine must have nothing else to do. `--threads 1` holds a cell to one thread on one processor, where frameworks

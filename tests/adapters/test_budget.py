@@ -235,6 +235,15 @@ def test_a_few_whole_batches_where_they_can_nearly_be_paid_for_and_else_some_row
     assert plans[False].batches == max(FEWEST_BATCHES, plans[True].batches)
 
 
+@pytest.mark.parametrize("visits", [5, 6, 469])
+def test_few_whole_batches_are_little_only_beside_the_training_that_they_are_of(visits):
+    """A row takes a third of the time that training on it does: all of a short epoch would be far beyond the budget."""
+    world = watched(visits=visits, row=1.0 / (3 * 128 * visits))
+    for _ in range(3):
+        world.epoch(is_whole=True, can_part=True)
+    assert world.ledger.is_little(5 * 128) == (visits == 469)
+
+
 def test_everything():
     ledger = Ledger("exact")
     assert ledger.plan(rows=32, visits=10) == Plan(None, None, None)

@@ -244,8 +244,8 @@ class Ledger:
         each = self._unit_s.get("rows", self._guess())
         visit = self._unit_s.get("visits", 0.0)
         depth = rows if is_whole or each <= 0.0 else min(rows, max(DEPTH, int(DEEPER * math.sqrt(visit / each))))
-        is_cheap = FEWEST_WHOLE * rows * each <= max(WHOLE_SHARE * self._share * self._expected_s, 2.0 * free)
-        fewest = FEWEST_WHOLE if can_part and is_cheap else FEWEST_BATCHES
+        few = FEWEST_WHOLE * rows
+        fewest = FEWEST_WHOLE if can_part and (self.is_little(few) or few * each <= 2.0 * free) else FEWEST_BATCHES
         batches = max(fewest, min(MOST_TIMED, self._affordable("visits", free, depth * each)))
         free -= batches * visit
         wanted = batches * rows if is_whole or each <= 0.0 else min(batches * rows, int(max(0.0, free) / each))
@@ -274,6 +274,11 @@ class Ledger:
         each = self._unit_s.get("rows", self._guess())
         allowed = int(max(0.0, free) / each) if each > 0.0 else held
         return min(held, max(FEWEST_ROWS, WORTH_A_VISIT * visits, allowed))
+
+    def is_little(self, rows: int) -> bool:
+        """Return whether scoring so many rows takes no more than `WHOLE_SHARE` of an epoch's share of the time."""
+        each = self._unit_s.get("rows", self._guess())
+        return rows * each <= WHOLE_SHARE * self._share * (self._training_s or self._expected_s)
 
     def rows_within(self, seconds: float) -> int:
         """Return how many rows are scored in a time, as far as it's known; else as many as anybody could want."""

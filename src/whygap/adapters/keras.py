@@ -327,7 +327,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         has_train_mode = not scorer.probe.parts.mixes_rows or ledger.is_due(n_held)
         allowed = n_held if scorer.probe.parts.mixes_rows and has_train_mode else ledger.rows_allowed(n_held)
         # what was recorded is the mean of whole batches: with all of their rows it tells far more than with some
-        is_enough = allowed >= WORTH_WHOLE * n_held or len(held) < FEWEST_BATCHES
+        is_enough = allowed >= WORTH_WHOLE * n_held or (len(held) < FEWEST_BATCHES and ledger.is_little(n_held))
         allowed = n_held if is_enough else -(-allowed // steps.size) * steps.size
         chosen = pick_rows(held, allowed, np.random.default_rng(log.rng.getrandbits(64)))
         n_chosen = sum(h.rows if rows is None else len(rows) for h, rows in zip(held, chosen, strict=True))

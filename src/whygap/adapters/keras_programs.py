@@ -12,11 +12,11 @@ import jax
 Names = tuple[str, ...]
 
 QUICKLY: dict[str, bool | str | int] = {"xla_backend_optimization_level": 1}
-"""How programs are compiled that score a few batches of an epoch: at the usual level it takes up to twice as long, for
-programs that aren't any faster."""
+"""How programs are compiled that score a few batches of an epoch: the usual level takes longer, for programs that hardly run
+faster."""
 
 MORE_QUICKLY: dict[str, bool | str | int] = QUICKLY | {"xla_cpu_use_fusion_emitters": False}
-"""The same where no step is repeated within a program. In the loop of a recurrent layer it would make that half as fast."""
+"""The same where no step is repeated within a program. A recurrent layer's loop would be slower for it."""
 
 
 class Programs:
