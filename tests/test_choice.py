@@ -70,6 +70,18 @@ class TestCompare:
         expected = np.var(now[batch] - visited[batch]) / np.var(now[batch])
         assert compare(observe(recorded, now, batch))["difference"] == pytest.approx(expected, rel=1e-9)
 
+    def test_what_a_few_whole_batches_are_compared_with_is_told_by_their_rows(self):
+        """Not by their own means, which tell it to a factor of two; of twenty batches or more the means tell."""
+        rng = np.random.default_rng(5)
+        visited, now = smooth(rng, 200, 32)
+        recorded = visited.mean(axis=1)
+        for u, is_by_rows in ((5, True), (40, False)):
+            batch = np.sort(rng.choice(200, u, replace=False))
+            means = now[batch].mean(axis=1)
+            plain = now[batch].var(axis=1, ddof=1).mean() / 32 if is_by_rows else means.var(ddof=1)
+            found = compare(observe(recorded, now, batch))["difference"]
+            assert found == pytest.approx((means - recorded[batch]).var(ddof=1) / plain, rel=1e-9)
+
     def test_null_visits_that_tell_nothing_gain_nothing(self):
         rng = np.random.default_rng(2)
         found = [
@@ -115,6 +127,12 @@ class TestChoose:
     def test_after_a_single_epoch_a_smaller_gain_will_do(self):
         assert choose_method([{"regression": 0.59, "difference": 0.7}]) == "regression"
         assert choose_method([{"regression": 0.61, "difference": 0.7}]) == "plain"
+
+    def test_that_the_first_epoch_is_worse_has_no_say(self):
+        assert choose_method([{"difference": 30.0}]) == "plain"
+        assert choose_method([{"difference": 30.0}, {"difference": 0.2}]) == "difference"
+        assert choose_method([{"difference": 0.9}, {"difference": 0.2}]) == "difference"
+        assert choose_method([{"difference": 0.9}, {"difference": 0.2}, {"difference": 5.0}]) == "plain"
 
     def test_of_two_alike_the_better_liked(self):
         assert choose_method([{"difference": 0.1, "regression": 0.1}]) == "regression"

@@ -10,7 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from whygap.observation import Array, Method, Observation
+import numpy as np
+
+from whygap.estimate import ENOUGH_UNITS
+from whygap.observation import Array, Method, Observation, Sample
 from whygap.rungs import FEWEST_FOR_REGRESSION, VALIDATION_DRAW, Rungs, design_of, scores_at_visit
 
 METHODS: tuple[Method, ...] = ("regression", "difference")
@@ -26,6 +29,9 @@ again, and nothing has been memorised yet."""
 
 GAIN_OF_CLASSES = 0.95
 """What is known of examples besides their scores, such as their class, must take so much off the variance: it costs time."""
+
+ROWS_OF_A_BATCH = 8
+"""With so many examples of each batch their spread tells that of a few batches."""
 
 MEMORY = 0.5
 """Weight of the last epoch against all before it."""
@@ -45,15 +51,28 @@ def compare_methods(o: Observation, rungs: Rungs) -> Mapping[Method, float]:
     if "eval_mode" not in rungs.levels:
         return {}
     each: Array = s.on_rung["eval_mode"].mean(axis=0)
-    plain = design_of(v, s, "plain").error(each).variance
+    design = design_of(v, s, "plain")
+    plain = design.error(each).variance
     if not plain > 0.0:
         return {}
+    if design.is_deep and s.batch.size < ENOUGH_UNITS and s.unit.size >= ROWS_OF_A_BATCH * s.batch.size:
+        plain *= _expected_square(s, each) / design.spread(each).variance
     found: dict[Method, float] = {}
     regression = design_of(v, s, "regression")
     if regression.known_mean.size:
         found["regression"] = regression.error(each).variance / plain
     found["difference"] = design_of(v, s, "plain").error(each - scores_at_visit(v, s)).variance / plain
     return {name: ratio for name, ratio in found.items() if math.isfinite(ratio) and ratio > 0.0}
+
+
+def _expected_square(s: Sample, each: Array) -> float:
+    """Return the mean square of whole batches whose examples were drawn at random, told by their spread within batches.
+
+    A few batches tell their own to a factor of two.
+    """
+    counts = np.bincount(s.unit).astype(np.float64)
+    off = each - (np.bincount(s.unit, each) / counts)[s.unit]
+    return float(off @ off / (each.size - counts.size) * np.mean(1.0 / counts))
 
 
 def choose_method(epochs: Sequence[Mapping[Method, float]], *, units: int = FEWEST_FOR_REGRESSION) -> Method:
@@ -73,7 +92,7 @@ def _average(ratios: Sequence[float]) -> float:
     Of the first epoch, whose scores at the visits tell least, a ratio above 1 counts as 1: it says nothing of later ones.
     """
     average = min(0.0, math.log(ratios[0])) if ratios else 0.0
-    for ratio in ratios:
+    for ratio in ratios[1:]:
         average = (1.0 - MEMORY) * average + MEMORY * math.log(ratio)
     return average
 
@@ -106,7 +125,7 @@ def count_useful(o: Observation, rungs: Rungs) -> int | None:
     train, valid = rungs.levels.get("eval_mode"), rungs.levels.get("valid")
     if train is None or train.each is None or valid is None or rungs.sampling is None or rungs.sampling.is_whole:
         return None
-    error = rungs.sampling.error_of_mean(train.each)
+    error = rungs.sampling.error_of_mean(train.each, train.before)
     ours = 0.0 if error.is_bounded else error.moments.variance
     theirs = valid.errors[VALIDATION_DRAW].moments.variance
     if not (ours > 0.0 and theirs > 0.0):

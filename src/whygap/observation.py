@@ -119,7 +119,8 @@ class Observation:
     `train_reported` and `valid_reported` are the numbers that the user sees, None where there are none. `absent` are the causes
     that can't apply in this run, `not_measured` those that could not be looked at, with the reason. `fresh`, of shape (f,), are
     scores of training-like examples that were never trained on. `method` is how sampled rungs are estimated. `bounds` are the
-    lowest and the highest that the score can be, such as 0 and 1 for accuracy.
+    lowest and the highest that the score can be, such as 0 and 1 for accuracy. `spread_before` holds, by rung, the mean square
+    of the sampled batches in the epochs before and its degrees of freedom, where they were few and scored whole.
     """
 
     epoch: int
@@ -135,6 +136,7 @@ class Observation:
     notes: tuple[str, ...] = ()
     method: Method = "difference"
     bounds: tuple[float, float] | None = None
+    spread_before: Mapping[RungName, tuple[float, float]] = field(default_factory=dict)
     level: float = 0.95
     spent_s: float = 0.0
     evaluations: int = 0

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whygap.estimate import (
+    ENOUGH_UNITS,
     FEWEST,
     Design,
     Moments,
@@ -67,10 +68,14 @@ class Error(NamedTuple):
 
 @dataclass(frozen=True)
 class Level:
-    """A rung: its value, what of it was seen of each sampled example, (n,), its errors by source, and the examples scored."""
+    """A rung: its value, what of it was seen of each sampled example, (n,), its errors by source, and the examples scored.
+
+    `before` is how far sampled batches differed in that in the epochs before.
+    """
 
     value: float
     each: Array | None = None
+    before: Moments | None = None
     errors: Mapping[str, Error] = field(default_factory=dict)
     n: int = 0
 
@@ -87,14 +92,14 @@ class Sampling:
     def is_whole(self) -> bool:
         return self.design.is_whole
 
-    def error_of_mean(self, each: Array) -> Error:
+    def error_of_mean(self, each: Array, before: Moments | None = None) -> Error:
         """Return how far the estimated mean of `each` is from what all visited examples would give; of one array once."""
         if id(each) not in self._known:
-            self._known[id(each)] = each, self._error(each)
+            self._known[id(each)] = each, self._error(each, before)
         return self._known[id(each)][1]
 
-    def _error(self, each: Array) -> Error:
-        error = self.design.error(each)
+    def _error(self, each: Array, before: Moments | None) -> Error:
+        error = self.design.error(each, before)
         units = self.design.weight.size
         if self.bounds is not None and np.ptp(each) == 0.0 and units >= self.fewest:
             return Error(self._error_by_bounds(each, self.bounds), is_sampling=True, is_bounded=True)
@@ -130,9 +135,11 @@ class Rungs:
         sampling = self.sampling
         if sampling is not None and not sampling.is_whole and here.each is not above.each:
             if here.each is None and above.each is not None:
-                error = _turned(sampling.error_of_mean(above.each))
+                error = _turned(sampling.error_of_mean(above.each, above.before))
+            elif here.each is not None and above.each is not None:
+                error = sampling.error_of_mean(here.each - above.each)
             elif here.each is not None:
-                error = sampling.error_of_mean(here.each if above.each is None else here.each - above.each)
+                error = sampling.error_of_mean(here.each, here.before)
             errors["examples that were not sampled"] = error
         return estimate_with(here.value - above.value, errors, level=level, n=max(here.n, above.n))
 
@@ -333,7 +340,17 @@ def _add_scored(rungs: Rungs, o: Observation, v: Visits) -> None:
                 errors["batches unlike those sampled"] = Error(Moments(0.0, 0.0), doubt, is_sampling=True)
         if repeats.shape[0] > 1:
             errors[f"random masks ({name})"] = Error(sampling.design.noise(repeats))
-        rungs.levels[name] = Level(known + sampling.design.mean(each), each, errors, n=s.unit.size)
+        before = Moments(*o.spread_before[name]) if name in o.spread_before else None
+        rungs.levels[name] = Level(known + sampling.design.mean(each), each, before, errors, n=s.unit.size)
+
+
+def spreads_of(rungs: Rungs) -> Mapping[RungName, Moments]:
+    """Return how far the few sampled batches of which all examples were scored differ, by rung; nothing where they are many."""
+    sampling = rungs.sampling
+    if sampling is None or not sampling.design.is_deep or sampling.design.weight.size >= ENOUGH_UNITS:
+        return {}
+    scored = {name: rungs.levels[name].each for name in RESCORED if name in rungs.levels}
+    return {name: sampling.design.spread(each) for name, each in scored.items() if each is not None}
 
 
 def draw_of_training(o: Observation, rungs: Rungs) -> float | None:

@@ -17,6 +17,7 @@ import whygap.adapters.keras_visits
 import whygap.adapters.repeats
 import whygap.adapters.session
 import whygap.adapters.spread
+from whygap.adapters.budget import Ledger, Plan
 from whygap.adapters.keras import GapCallback, undo_running_mean
 from whygap.adapters.keras_tap import Peekable
 from whygap.errors import InputError, WhygapWarning
@@ -637,3 +638,52 @@ def test_batches_that_are_others_in_a_later_epoch_are_told(digits, monkeypatch):
     with pytest.warns(WhygapWarning, match="batches differ from those of the epochs before: 48 rows, 32 until now"):
         network().fit(growing(), steps_per_epoch=10, epochs=4, verbose=0, shuffle=False, callbacks=[callback])
     assert [bool(gap.terms) for gap in callback.epochs] == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "is_little", "units", "is_whole"),
+    [(640, False, 16, True), (480, False, 12, True), (120, False, 5, True), (50, True, 5, True), (50, False, 16, False)],
+)
+def test_fewer_batches_are_scored_whole_where_not_all_can_be_paid_for(digits, monkeypatch, allowed, is_little, units, is_whole):
+    """Some rows of all of them would tell less; they are what is left where not even a few whole ones can be had."""
+    seen = []
+
+    def noting(score, log, reported, *, sampled, **others):
+        seen.append((sampled.batch.size, sampled.is_deep(log.rows), sampled.unit.size))
+        return build(score, log, reported, sampled=sampled, **others)
+
+    build = whygap.adapters.keras.build_observation
+    monkeypatch.setattr(whygap.adapters.keras, "build_observation", noting)
+    monkeypatch.setattr(Ledger, "plan", lambda self, **options: Plan(16, None, 0))
+    monkeypatch.setattr(Ledger, "rows_allowed", lambda self, held, **options: min(held, allowed))
+    monkeypatch.setattr(Ledger, "is_little", lambda self, rows: is_little)
+    callback = watcher(budget=0.02)
+    fit(network(metrics=()), digits, callback, epochs=2, batch_size=40)
+    assert [s[:2] for s in seen] == [(units, is_whole)] * 2
+    assert is_whole or allowed <= seen[0][2] < 2 * allowed
+    for gap in callback.epochs:
+        generalisation = gap.term("generalisation").estimate
+        assert generalisation.low < generalisation.value < generalisation.high
+
+
+def test_few_whole_batches_are_told_how_far_those_of_epochs_before_differed(digits, monkeypatch):
+    """But for the first epoch, and for each estimator by itself."""
+    told = []
+
+    def noting(score, log, reported, *, earlier, **others):
+        told.append(earlier)
+        return build(score, log, reported, earlier=earlier, **others)
+
+    build = whygap.adapters.keras.build_observation
+    monkeypatch.setattr(whygap.adapters.keras, "build_observation", noting)
+    callback = watcher(budget=160)
+    fit(network(metrics=()), digits, callback, epochs=6)
+    methods = [one.method for one in told]
+    df = [one.spread["eval_mode"][1] if one.spread else 0.0 for one in told]
+    assert df[:2] == [0.0, 0.0]
+    for epoch in range(2, 6):
+        before = [k for k in range(1, epoch) if methods[k] == methods[epoch]]
+        assert (df[epoch] > 0.0) == bool(before)
+    used = [g.term("averaging").estimate.df for g in callback.epochs]
+    assert max(df) > 4.0
+    assert max(used[2:]) > max(used[:2])

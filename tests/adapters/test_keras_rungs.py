@@ -8,6 +8,7 @@ import pytest
 from tests.adapters.test_keras import BACKEND, CROSS_ENTROPY, fit, network, weights_by_epoch
 
 from whygap.adapters import keras_programs
+from whygap.adapters.budget import FEWEST_WHOLE
 from whygap.adapters.keras import GapCallback
 from whygap.adapters.keras_parts import in_inference, parts_of
 from whygap.adapters.keras_tap import Tap
@@ -270,7 +271,7 @@ def test_sampled_rows_have_the_scores_that_they_have_alone(digits, budget):
         mine = o.sample.on_rung["eval_mode"][0][o.sample.unit == unit]
         own = losses[batch * 48 : batch * 48 + 48]
         assert all(np.isclose(own, one, rtol=1e-4, atol=1e-5).any() for one in mine)
-    assert len(o.sample.batch) >= 8
+    assert len(o.sample.batch) >= FEWEST_WHOLE
     assert o.sample.first[0] == 0
 
 

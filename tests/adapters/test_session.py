@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import whygap.adapters.session
-from whygap.adapters.epoch import Sampled
+from whygap.adapters.epoch import Earlier, Sampled
 from whygap.adapters.session import Session
 from whygap.observation import Observation, Sample, Visits
 from whygap.records import Score
@@ -32,13 +32,13 @@ def test_epochs_that_were_sampled_alike_choose_the_estimator(monkeypatch):
 
     def methods():
         return [
-            session.method(
+            session.earlier(
                 "loss", Sampled(batch=np.arange(8), first=np.arange(8), unit=np.repeat(np.arange(8), taken)), [4] * 20
-            )
+            ).method
             for taken in (4, 2)
         ]
 
-    assert session.method("loss", None, []) == "plain"
+    assert session.earlier("loss", None, []) == Earlier("plain", {})
     assert methods() == ["plain", "plain"]
     for epoch, taken in ((1, 4), (7, 2)):
         sample = Sample(

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from whygap.adapters.spread import Spread
+from whygap.adapters.spread import Spread, thinned
 
 
 def draw(n_blocks, n, seed, expected=None):
@@ -92,3 +92,24 @@ def test_who_counts_visits_himself_takes_the_same(expected):
             taken.take()
             taken.keep(visit)
     assert taken.items(40) == asked.items()
+
+
+@pytest.mark.parametrize(("n_blocks", "sizes", "merged"), [(2, (2, 3, 2, 3), (5, 5)), (3, (1, 2, 1, 2, 3), (1, 3, 5))])
+def test_of_fewer_blocks_all_combinations_are_equally_likely(n_blocks, sizes, merged):
+    n, starts = sum(sizes), [sum(sizes[:k]) for k in range(len(sizes))]
+    firsts = [sum(merged[:k]) for k in range(n_blocks)]
+    counts = Counter()
+    for seed in range(4000):
+        rng = random.Random(seed)
+        items = [(f + rng.randrange(size), f, "held") for f, size in zip(starts, sizes, strict=True)]
+        fewer = thinned(items, n_blocks, n_visits=n, rng=rng)
+        assert [first for _, first, _ in fewer] == firsts
+        counts[tuple(visit for visit, _, _ in fewer)] += 1
+    combinations = set(product(*(range(f, f + size) for f, size in zip(firsts, merged, strict=True))))
+    assert set(counts) <= combinations
+    assert is_uniform(counts, len(combinations))
+
+
+def test_as_many_blocks_are_the_same_sample():
+    items = draw(4, 20, 3, expected=20).items()
+    assert thinned(items, 4, n_visits=20, rng=random.Random(0)) == items

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -225,6 +226,13 @@ class Sampled:
         )
 
 
+class Earlier(NamedTuple):
+    """What the epochs before tell of how to estimate a score in this one: `method` and `spread_before` of its `Observation`."""
+
+    method: Method = "plain"
+    spread: Mapping[RungName, tuple[float, float]] = MappingProxyType({})
+
+
 @dataclass(kw_only=True)
 class ValidSide:
     """The validation side, or the fresh one: scores by name; the rest is as in `Valid`.
@@ -270,7 +278,7 @@ def build_observation(
     sampled: Sampled | None,
     valid: ValidSide | None,
     fresh: ValidSide | None,
-    method: Method,
+    earlier: Earlier,
     bounds: tuple[float, float] | None = None,
 ) -> Observation:
     """Put one score's part of an epoch into the arrays that the ladder takes; times and counts are filled in by `Session`."""
@@ -296,7 +304,8 @@ def build_observation(
         absent=frozenset(absent),
         not_measured=reported.not_measured,
         notes=reported.notes,
-        method=method,
+        method=earlier.method,
+        spread_before=earlier.spread,
         bounds=bounds,
     )
 

@@ -15,7 +15,7 @@ except ImportError as error:
 
     raise MissingPackageError("whygap.adapters.keras needs Keras 3 and a backend: pip install 'whygap[keras]'") from error
 
-from whygap.adapters.budget import FEWEST_BATCHES, SEEN_BESIDE_THREADS, Budget, Ledger, check_budget
+from whygap.adapters.budget import FEWEST_WHOLE, SEEN_BESIDE_THREADS, Budget, Ledger, check_budget
 from whygap.adapters.epoch import ROUNDING, Reported, Sampled, ValidSide, VisitLog, build_observation
 from whygap.adapters.keras_batch import Batch, check_split, is_arrays, without_weights
 from whygap.adapters.keras_probe import KerasProbe, State, View, check_backend, preserved_random_state, to_host
@@ -27,6 +27,7 @@ from whygap.adapters.keras_visits import Steps
 from whygap.adapters.keras_weights import Weights, check_weights, state_with
 from whygap.adapters.repeats import Repeats
 from whygap.adapters.session import Session, StorePath
+from whygap.adapters.spread import thinned
 from whygap.errors import InputError
 from whygap.observation import Array, Ints, Observation
 from whygap.records import Cause, EpochGap, Repetition, Run, Score, Verdict
@@ -35,7 +36,7 @@ SOME = 1_000
 """Examples that are scored of a split that the user hands in, under a share of the time."""
 
 WORTH_WHOLE = 0.5
-"""From this part of the sampled batches' rows on, all of them are scored; what that takes too much is paid back."""
+"""Whole batches are scored where this part of them can be paid for; what that takes too much is paid back."""
 
 TOO_DEAR = "whole batches in train mode were more than this epoch's budget allows"
 
@@ -305,7 +306,7 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
                     sampled=sampled,
                     valid=valid,
                     fresh=fresh,
-                    method=session.method(name, sampled, log.rows),
+                    earlier=session.earlier(name, sampled, log.rows),
                     bounds=(0.0, 1.0) if is_accuracy else None,
                 )
             )
@@ -326,9 +327,16 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         n_held = sum(h.rows for h in held)
         has_train_mode = not scorer.probe.parts.mixes_rows or ledger.is_due(n_held)
         allowed = n_held if scorer.probe.parts.mixes_rows and has_train_mode else ledger.rows_allowed(n_held)
-        # what was recorded is the mean of whole batches: with all of their rows it tells far more than with some
-        is_enough = allowed >= WORTH_WHOLE * n_held or (len(held) < FEWEST_BATCHES and ledger.is_little(n_held))
-        allowed = n_held if is_enough else -(-allowed // steps.size) * steps.size
+        # what was recorded is the mean of whole batches: with all of their rows it tells far more than some rows of more
+        of_each = n_held / len(held)
+        n_whole = min(len(held), max(FEWEST_WHOLE, round(allowed / of_each)))
+        whole = int(n_whole * of_each)
+        if allowed >= WORTH_WHOLE * whole or ledger.is_little(whole):
+            sample = sample if n_whole == len(held) else thinned(sample, n_whole, n_visits=len(log.rows), rng=log.rng)
+            held = [h for _, _, h in sample]
+            allowed = n_held
+        else:
+            allowed = -(-allowed // steps.size) * steps.size
         chosen = pick_rows(held, allowed, np.random.default_rng(log.rng.getrandbits(64)))
         n_chosen = sum(h.rows if rows is None else len(rows) for h, rows in zip(held, chosen, strict=True))
         sampled = score_rungs(

@@ -20,13 +20,14 @@ from statistics import median_high
 import msgspec
 
 from whygap.adapters.budget import Account, Ledger
-from whygap.adapters.epoch import Sampled
+from whygap.adapters.epoch import Earlier, Sampled
 from whygap.choice import choose_method, compare_known, compare_methods, count_useful, is_known_worth_it
 from whygap.errors import InputError, StoreError, WhygapError, WhygapWarning
+from whygap.estimate import Moments, remember_spread
 from whygap.ladder import build_epoch_gap
 from whygap.observation import Method, Observation
-from whygap.records import EpochGap, Estimate, Overfitting, Problem, Repetition, Run, Score, Verdict, is_finite
-from whygap.rungs import Rungs, measure_rungs
+from whygap.records import EpochGap, Estimate, Overfitting, Problem, Repetition, Run, RungName, Score, Verdict, is_finite
+from whygap.rungs import Rungs, measure_rungs, spreads_of
 from whygap.store import Store, store_path
 from whygap.verdict import judge
 
@@ -92,6 +93,7 @@ class Session:
         self._is_preserved = False
         self._compared: dict[tuple[str, bool], list[Mapping[Method, float]]] = {}
         self._known: dict[str, list[float]] = {}  # what `compare_known` has found
+        self._spread: dict[tuple[str, Method], dict[RungName, Moments]] = {}  # what `remember_spread` has of a score
         self._useful: tuple[int | None, ...] = ()  # of the last `RECENT` epochs
 
     @property
@@ -181,15 +183,18 @@ class Session:
         self._has_failed = False
         self.ledger.begin_epoch()
 
-    def method(self, score: str, sampled: Sampled | None, rows: Sequence[int]) -> Method:
+    def earlier(self, score: str, sampled: Sampled | None, rows: Sequence[int]) -> Earlier:
         """Return how sampled rungs of this score are to be estimated: as the epochs before favour, at first `plain`.
 
         What was recorded of a batch is the mean of all of its examples, of which each visit of the epoch had `rows`. Where all
         are sampled, it tells far more than where only some are: only epochs that were sampled alike are asked.
         """
         if sampled is None:
-            return "plain"
-        return choose_method(self._compared.get((score, sampled.is_deep(rows)), ()), units=sampled.batch.size)
+            return Earlier()
+        is_deep = sampled.is_deep(rows)
+        method = choose_method(self._compared.get((score, is_deep), ()), units=sampled.batch.size)
+        spread = self._spread.get((score, method), {}) if is_deep else {}
+        return Earlier(method, {rung: (m.variance, m.df) for rung, m in spread.items() if m.df})
 
     @property
     def is_known_worth_it(self) -> bool:
@@ -218,6 +223,7 @@ class Session:
                 rungs = measure_rungs(o)
                 gaps.append(build_epoch_gap(o, rungs))
                 useful.append(count_useful(o, rungs))
+                self._remember(o, rungs)
                 with self.ledger.book("seldom"):
                     self._compare(o, rungs)
             if not gaps or gaps[-1].score != o.score:
@@ -236,12 +242,20 @@ class Session:
             self._save()
         return tuple(gaps)
 
+    def _remember(self, o: Observation, rungs: Rungs) -> None:
+        """Note how far sampled batches differed, but for the first epoch: it is unlike all others."""
+        if self.ledger.epoch > 1:
+            spread = self._spread.setdefault((o.score.name, o.method), {})
+            for rung, own in spreads_of(rungs).items():
+                kept = remember_spread(spread.get(rung), own)
+                if kept is not None:
+                    spread[rung] = kept
+
     def _compare(self, o: Observation, rungs: Rungs) -> None:
         """Note how good each estimator would have been, in the first epochs and now and then later."""
-        if o.sample is None or o.visits is None:
+        if rungs.sampling is None:
             return
-        is_deep = o.sample.unit.size == o.visits.rows[o.sample.batch].sum()
-        compared = self._compared.setdefault((o.score.name, bool(is_deep)), [])
+        compared = self._compared.setdefault((o.score.name, rungs.sampling.design.is_deep), [])
         if len(compared) < SETTLED or o.epoch % SETTLED == 0:
             compared.append(compare_methods(o, rungs))
             ratio = compare_known(o, rungs)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -111,3 +113,38 @@ class Spread(Generic[T]):
             else:
                 merged.append((visit, first, item))
         self._held = merged
+
+
+def thinned(
+    items: Sequence[tuple[int, int, T]], n_blocks: int, *, n_visits: int, rng: random.Random
+) -> list[tuple[int, int, T]]:
+    """Return what a sample of fewer blocks would have held, each made of neighbours among those of `items`.
+
+    The visit of one of them is kept, with a chance in proportion to the visits of its block.
+
+    Parameters
+    ----------
+    items : sequence of (visit, first visit of its block, item)
+        As from `Spread.items`.
+    n_blocks : int
+        As many as there are, or fewer.
+    n_visits : int
+        Visits that they were drawn from.
+    rng : random.Random
+        Draws the visits.
+
+    Examples
+    --------
+    >>> items = [(k, k, "") for k in range(6)]
+    >>> [first for _, first, _ in thinned(items, 3, n_visits=6, rng=random.Random(0))]
+    [0, 2, 4]
+    """
+    ends = [first for _, first, _ in items[1:]] + [n_visits]
+    edges = [len(items) * k // n_blocks for k in range(n_blocks + 1)]
+    kept: list[tuple[int, int, T]] = []
+    for start, end in pairwise(edges):
+        block = items[start:end]
+        lengths = [e - first for (_, first, _), e in zip(block, ends[start:end], strict=True)]
+        visit, _, item = rng.choices(block, lengths)[0]
+        kept.append((visit, block[0][1], item))
+    return kept

@@ -470,7 +470,7 @@ class Meter:
                     sampled=sampled,
                     valid=valid_side,
                     fresh=fresh_side,
-                    method=self._session.method(score.name, sampled, log.rows),
+                    earlier=self._session.earlier(score.name, sampled, log.rows),
                     bounds=(0.0, 1.0) if self._functions[score.name] is accuracy else None,
                 )
             )

@@ -4,16 +4,18 @@ NumPy and SciPy only: no files, no clock, no globals, so that anybody can call o
 """
 
 from whygap.estimate.bounded import estimate_bounded
-from whygap.estimate.design import Design, draw_design
+from whygap.estimate.design import ENOUGH_UNITS, Design, draw_design
 from whygap.estimate.finite import estimate_difference, estimate_plain, estimate_regression, estimate_stratified
 from whygap.estimate.interval import Moments, add_moments, estimate_from, reach, student_quantile
 from whygap.estimate.noise import error_of_draw
 from whygap.estimate.redraws import Components, estimate_redraws, jumps
 from whygap.estimate.scores import LARGEST, check_scores, is_usable
 from whygap.estimate.several import holm
+from whygap.estimate.spread import remember_spread
 from whygap.estimate.trust import FEWEST, MOST_SKEWED, is_minor, skewness, why_not_reliable, why_not_representative
 
 __all__ = [
+    "ENOUGH_UNITS",
     "FEWEST",
     "LARGEST",
     "MOST_SKEWED",
@@ -36,6 +38,7 @@ __all__ = [
     "is_usable",
     "jumps",
     "reach",
+    "remember_spread",
     "skewness",
     "student_quantile",
     "why_not_reliable",

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from whygap.estimate.interval import Moments, add_moments
 from whygap.estimate.scores import Array
+from whygap.estimate.spread import pool_spread
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -206,20 +207,35 @@ class Design:
         """Estimate the population's mean of what was seen of the sampled members: `each`, (n,)."""
         return float(self.calibrated @ self._units(each))
 
-    def error(self, each: Array) -> Moments:
+    @cached_property
+    def is_deep(self) -> bool:
+        """Whether all members of the sampled units were sampled."""
+        return bool((self.taken >= self.size).all())
+
+    def spread(self, each: Array) -> Moments:
+        """Return the mean square of what is left of the sampled units' means, with its degrees of freedom."""
+        own, per_square = self._between(self._residual(self._units(each - each[0])))
+        return Moments(own.variance / per_square, own.df) if per_square > 0.0 else Moments(0.0, 0.0)
+
+    def error(self, each: Array, before: Moments | None = None) -> Moments:
         """Return the moments of `mean(each)` less the population's mean, in squared and cubed score units.
 
         Residuals are enlarged by their leverage, as those of a fit that they took part in are too small. Between neighbouring
         blocks their successive differences are taken, so that a trend that is left in them doesn't pass for noise. Where there
-        is nothing to tell the variance from, such as one unit of several, it is zero with zero degrees of freedom.
+        is nothing to tell the variance from, such as one unit of several, it is zero with zero degrees of freedom. `before` is
+        what `remember_spread` has of the `spread` in epochs before that were sampled alike.
         """
         if self.is_whole:
             return Moments(0.0)
         each = each - each[0]  # equal scores then have no spread at all
         residual = self._residual(self._units(each))
-        between, within = self._between(residual), self._within(each)
+        between, per_square = self._between(residual)
+        within = self._within(each)
         if between.df == 0.0:
             return Moments(0.0, 0.0)
+        if before is not None and per_square > 0.0:
+            square, df, _ = pool_spread(Moments(between.variance / per_square, between.df), before)
+            between = Moments(square * per_square, df)
         total = add_moments((between, within))
         if total.variance == 0.0:
             return Moments(0.0, within.df if between.df is None else between.df)
@@ -256,24 +272,24 @@ class Design:
         pull: Array = np.sqrt(((self.calibrated - share) ** 2 + unseen * share * self.weight) / (1.0 - self._leverage))
         return pull
 
-    def _between(self, residual: Array) -> Moments:
-        """Return what the units that were not sampled add."""
+    def _between(self, residual: Array) -> tuple[Moments, float]:
+        """Return what the units that were not sampled add, and what of that there is for a mean square of 1."""
         u = self.weight.size
         free = u - float(self._leverage.sum())
         if (self._seen >= 1.0).all():
-            return Moments(0.0)
+            return Moments(0.0), 0.0
         if free < 0.5:
-            return Moments(0.0, 0.0)
+            return Moments(0.0, 0.0), 0.0
         share = self._pull(self._seen) ** 2
         if self.is_blocked and u > 2:
             # one fewer than units, for which the leverage of the constant in `share` makes up
             steps, share = np.diff(residual), (share[1:] + share[:-1]) / 4.0
             own = np.append(share, 0.0) + np.append(0.0, share)
             df = float(own.sum() ** 2 / (own @ own + 2.0 * share @ share)) * free / (u - 1.0)
-            return Moments(float(share @ steps**2), df)
+            return Moments(float(share @ steps**2), df), 2.0 * float(share.sum())
         level = share * (1.0 - self._leverage)  # as residuals are smaller by just that
         df = float(level.sum() ** 2 / (level @ level)) * free / u
-        return Moments(float(share @ residual**2), df)
+        return Moments(float(share @ residual**2), df), float(level.sum())
 
     @property
     def _seen(self) -> Array:
