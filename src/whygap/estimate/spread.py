@@ -30,8 +30,8 @@ def pool_spread(own: Moments, before: Moments | None) -> Moments:
 
     Examples
     --------
-    >>> pool_spread(Moments(3.0, 4.0), Moments(1.0, 12.0))
-    Moments(variance=1.5, df=16.0, third=0.0)
+    >>> pool_spread(Moments(2.0, 4.0), Moments(1.0, 12.0))
+    Moments(variance=1.25, df=16.0, third=0.0)
     >>> pool_spread(Moments(9.0, 4.0), Moments(1.0, 12.0))
     Moments(variance=9.0, df=4.0, third=0.0)
     """
