@@ -82,6 +82,15 @@ class TestCompare:
             found = compare(observe(recorded, now, batch))["difference"]
             assert found == pytest.approx((means - recorded[batch]).var(ddof=1) / plain, rel=1e-9)
 
+    def test_batches_that_were_not_drawn_at_random_tell_themselves_how_far_they_differ(self):
+        """Sorted examples: within a batch they are alike, and what was recorded tells all that lies between batches."""
+        rng = np.random.default_rng(6)
+        visited, _ = smooth(rng, 200, 32)
+        visited = np.sort(visited.ravel()).reshape(200, 32)
+        now = 0.1 + visited + rng.normal(0.0, 0.02, visited.shape)
+        batch = np.array([20, 60, 100, 140, 180])
+        assert compare(observe(visited.mean(axis=1), now, batch))["difference"] < 1e-3
+
     def test_null_visits_that_tell_nothing_gain_nothing(self):
         rng = np.random.default_rng(2)
         found = [

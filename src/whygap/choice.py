@@ -33,6 +33,9 @@ GAIN_OF_CLASSES = 0.95
 ROWS_OF_A_BATCH = 8
 """With so many examples of each batch their spread tells that of a few batches."""
 
+UNLIKE_DRAWN = 4.0
+"""Few batches that differ by more than so many times what chance has it weren't drawn at random, and tell it themselves."""
+
 MEMORY = 0.5
 """Weight of the last epoch against all before it."""
 
@@ -56,7 +59,8 @@ def compare_methods(o: Observation, rungs: Rungs) -> Mapping[Method, float]:
     if not plain > 0.0:
         return {}
     if design.is_deep and s.batch.size < ENOUGH_UNITS and s.unit.size >= ROWS_OF_A_BATCH * s.batch.size:
-        plain *= _expected_square(s, each) / design.spread(each).variance
+        own, drawn = design.spread(each).variance, _expected_square(s, each)
+        plain *= drawn / own if own <= UNLIKE_DRAWN * drawn else 1.0
     found: dict[Method, float] = {}
     regression = design_of(v, s, "regression")
     if regression.known_mean.size:

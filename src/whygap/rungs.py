@@ -75,9 +75,9 @@ class Level:
 
     value: float
     each: Array | None = None
-    before: Moments | None = None
     errors: Mapping[str, Error] = field(default_factory=dict)
     n: int = 0
+    before: Moments | None = None
 
 
 @dataclass(frozen=True)
@@ -341,7 +341,7 @@ def _add_scored(rungs: Rungs, o: Observation, v: Visits) -> None:
         if repeats.shape[0] > 1:
             errors[f"random masks ({name})"] = Error(sampling.design.noise(repeats))
         before = Moments(*o.spread_before[name]) if name in o.spread_before else None
-        rungs.levels[name] = Level(known + sampling.design.mean(each), each, before, errors, n=s.unit.size)
+        rungs.levels[name] = Level(known + sampling.design.mean(each), each, errors, n=s.unit.size, before=before)
 
 
 def spreads_of(rungs: Rungs) -> Mapping[RungName, Moments]:

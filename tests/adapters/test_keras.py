@@ -687,3 +687,16 @@ def test_few_whole_batches_are_told_how_far_those_of_epochs_before_differed(digi
     used = [g.term("averaging").estimate.df for g in callback.epochs]
     assert max(df) > 4.0
     assert max(used[2:]) > max(used[:2])
+
+
+def test_a_run_that_stops_before_a_sampled_batch_is_told_so(digits, monkeypatch):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = True
+
+    monkeypatch.delenv("WHYGAP_STRICT", raising=False)
+    monkeypatch.setattr(random.Random, "random", lambda self: 0.5)  # the middle of each block
+    callback = watcher(budget=64)
+    with pytest.warns(WhygapWarning, match="training stopped before one of this epoch's sampled batches"):
+        fit(network(metrics=()), digits, callback, Stop(), epochs=1, batch_size=8)
+    assert callback.epochs[0].terms == ()

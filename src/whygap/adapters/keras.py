@@ -324,6 +324,8 @@ class GapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ship
         """Return the sampled rows on every rung, and what wasn't affordable."""
         ledger, sample = session.ledger, log.sample()
         held = [h for _, _, h in sample]
+        if not held:
+            raise InputError("training stopped before one of this epoch's sampled batches")
         n_held = sum(h.rows for h in held)
         has_train_mode = not scorer.probe.parts.mixes_rows or ledger.is_due(n_held)
         allowed = n_held if scorer.probe.parts.mixes_rows and has_train_mode else ledger.rows_allowed(n_held)

@@ -122,9 +122,14 @@ class Design:
         return counts
 
     @cached_property
+    def is_deep(self) -> bool:
+        """Whether all members of the sampled units were sampled."""
+        return bool((self.taken >= self.size).all())
+
+    @cached_property
     def is_whole(self) -> bool:
         """Whether every member of every unit was sampled."""
-        return bool((self.fraction >= 1.0).all() and (self.taken >= self.size).all())
+        return self.is_deep and bool((self.fraction >= 1.0).all())
 
     @cached_property
     def _fit(self) -> tuple[Array, Array, Array]:
@@ -206,11 +211,6 @@ class Design:
     def mean(self, each: Array) -> float:
         """Estimate the population's mean of what was seen of the sampled members: `each`, (n,)."""
         return float(self.calibrated @ self._units(each))
-
-    @cached_property
-    def is_deep(self) -> bool:
-        """Whether all members of the sampled units were sampled."""
-        return bool((self.taken >= self.size).all())
 
     def spread(self, each: Array) -> Moments:
         """Return the mean square of what is left of the sampled units' means, with its degrees of freedom."""
