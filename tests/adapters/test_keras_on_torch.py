@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize(("name", "least"), [("test_keras.py", 50), ("test_keras_rungs.py", 20)])
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("test_keras.py", 20), ("test_keras_promise.py", 36), ("test_keras_budget.py", 10), ("test_keras_rungs.py", 20)],
+)
 def test_the_callback_keeps_its_contract_on_the_torch_backend(name, least):
     tests = str(Path(__file__).with_name(name))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", tests]

@@ -5,7 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from tests.adapters.test_keras import BACKEND, CROSS_ENTROPY, fit, network, weights_by_epoch
+from tests.adapters.keras_runs import BACKEND, CROSS_ENTROPY, fit, network, weights_by_epoch
 
 from whygap.adapters import keras_programs
 from whygap.adapters.budget import FEWEST_WHOLE
