@@ -852,7 +852,7 @@ def one_from_each(epoch, u):
 
 @pytest.mark.parametrize(("method", "taken"), [("plain", 2), ("difference", 16), ("regression", 2), ("regression", 16)])
 def test_examples_of_one_batch_from_each_block_are_covered(method, taken):
-    """By differences too often: successive ones take what is left of the trend for noise, where there is little else."""
+    """By differences too often: what is left of the trend isn't quite a line, and there is little else."""
     epoch = make_epoch(30, n_batches=160)
     valid = epoch.rng.gamma(2.0, 0.25, (DRAWS, 200))
     truths = {
@@ -867,7 +867,7 @@ def test_examples_of_one_batch_from_each_block_are_covered(method, taken):
         o = epoch.observe(batches, method=method, valid=valid_of(valid[next(turn)]))
         return thinned(epoch, o, taken, first=first)
 
-    check_coverage(draw, most=1.0 if method == "difference" else 0.975, **truths)
+    check_coverage(draw, most=0.975, **truths)
 
 
 def test_a_regression_is_far_narrower_than_the_plain_mean_where_visits_tell_much():

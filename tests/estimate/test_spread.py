@@ -29,7 +29,7 @@ def test_the_mean_square_is_that_of_batch_means():
         design = draw_design(np.full(BATCHES, ROWS), batch, np.repeat(np.arange(SAMPLED), ROWS))
         at_random.append(design.spread(scores[batch].ravel()))
     expected = scores.mean(axis=1).var(ddof=1)
-    for found, df in ((blocked, 32 / 11), (at_random, 4.0)):
+    for found, df in ((blocked, 32 / 11 * 15 / 16), (at_random, 4.0)):  # four steps, less their trend
         assert np.mean([m.variance for m in found]) == pytest.approx(expected, rel=0.05)
         assert {round(m.df, 9) for m in found} == {round(df, 9)}
 

@@ -32,6 +32,9 @@ Bools = npt.NDArray[np.bool_]
 ENOUGH_UNITS = 20
 """Of fewer units the skewness of their means isn't estimated."""
 
+LEFT_BY_TREND = 0.5
+"""A trend is taken off steps between units where this share of what they tell is left; of two equal ones it is 0.75."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Design:
@@ -221,9 +224,9 @@ class Design:
         """Return the moments of `mean(each)` less the population's mean, in squared and cubed score units.
 
         Residuals are enlarged by their leverage, as those of a fit that they took part in are too small. Between neighbouring
-        blocks their successive differences are taken, so that a trend that is left in them doesn't pass for noise. Where there
-        is nothing to tell the variance from, such as one unit of several, it is zero with zero degrees of freedom. `before` is
-        what `remember_spread` has of the `spread` in epochs before that were sampled alike.
+        blocks their successive differences are taken, about the mean of these, so that a trend that is left in them doesn't
+        pass for noise. Where there is nothing to tell the variance from, such as one unit of several, it is zero with zero
+        degrees of freedom. `before` is what `remember_spread` has of the `spread` in epochs before that were sampled alike.
         """
         if self.is_whole:
             return Moments(0.0)
@@ -282,11 +285,7 @@ class Design:
             return Moments(0.0, 0.0), 0.0
         share = self._pull(self._seen) ** 2
         if self.is_blocked and u > 2:
-            # one fewer than units, for which the leverage of the constant in `share` makes up
-            steps, share = np.diff(residual), (share[1:] + share[:-1]) / 4.0
-            own = np.append(share, 0.0) + np.append(0.0, share)
-            df = float(own.sum() ** 2 / (own @ own + 2.0 * share @ share)) * free / (u - 1.0)
-            return Moments(float(share @ steps**2), df), 2.0 * float(share.sum())
+            return _between_neighbours(residual, (share[1:] + share[:-1]) / 4.0, free / (u - 1.0))
         level = share * (1.0 - self._leverage)  # as residuals are smaller by just that
         df = float(level.sum() ** 2 / (level @ level)) * free / u
         return Moments(float(share @ residual**2), df), float(level.sum())
@@ -383,6 +382,26 @@ class Design:
             return Moments(0.0, 0.0)
         within = np.stack([self.by_unit(one) for one in repeats]).var(axis=0, ddof=1)
         return Moments(float(self.weight**2 @ within) / k * self.share, float(u * (k - 1)))
+
+
+def _between_neighbours(residual: Array, share: Array, free: float) -> tuple[Moments, float]:
+    """Return what `Design._between` does, for units that are each from a block of its own: from their steps, (u - 1,).
+
+    `share` are the steps' weights, (u - 1,), and `free` the degrees of freedom for each of them, at most 1. The mean step is a
+    trend and is taken off, which leaves nearly all that the steps tell, as the first and the last unit alone make it; but where
+    hardly more than one step has a weight it would leave nothing.
+    """
+    steps = np.diff(residual)
+    # one step fewer than units, for which the leverage of the constant in `share` makes up
+    own = np.append(share, 0.0) + np.append(0.0, share)
+    df = float(own.sum() ** 2 / (own @ own + 2.0 * share @ share)) * free
+    per_square = 2.0 * float(share.sum())
+    ends = np.diff(share, prepend=0.0, append=0.0)
+    left = 1.0 - 2.0 * float(ends @ ends) / per_square**2
+    if left < LEFT_BY_TREND:
+        return Moments(float(share @ steps**2), df), per_square
+    steps = steps - 2.0 * float(share @ steps) / per_square
+    return Moments(float(share @ steps**2) / left, df * left), per_square
 
 
 def _sum_of_cubes(x: Array) -> float:
