@@ -8,8 +8,10 @@ from whygap.adapters.budget import (
     FEWEST_ROWS,
     MOST_TIMED,
     SEEN,
+    SEEN_BESIDE_THREADS,
     Ledger,
     Plan,
+    Seen,
     check_budget,
 )
 from whygap.errors import InputError
@@ -63,13 +65,14 @@ class World:
 
 def watched(budget=0.02, **costs):
     clock = Clock()
-    epochs = costs.pop("epochs", None)
-    return World(Ledger(budget, epochs=epochs, clock=clock), clock, **costs)
+    epochs, seen = costs.pop("epochs", None), costs.pop("seen", SEEN)
+    return World(Ledger(budget, epochs=epochs, seen=seen, clock=clock), clock, **costs)
 
 
-def overhead(world):
+def overhead(world, seen=SEEN):
+    """With what no clock sees of it, as far as that is known."""
     world.ledger.begin_epoch()  # closes the books
-    return world.ledger.charged_s / world.ledger.trained_s
+    return world.ledger.charged_s / seen.others / world.ledger.trained_s
 
 
 def test_training_time_is_wall_time_less_ours():
@@ -82,7 +85,7 @@ def test_training_time_is_wall_time_less_ours():
 
 def test_time_within_time_is_booked_once():
     clock = Clock()
-    ledger = Ledger(0.02, clock=clock)
+    ledger = Ledger(0.02, seen=Seen(rows=0.25, others=0.5), clock=clock)
     ledger.begin_epoch()
     with ledger.book("rest"):
         clock.now += 1.0
@@ -93,7 +96,7 @@ def test_time_within_time_is_booked_once():
         clock.now += 8.0
     assert ledger.spent_s == 15.0
     ledger.begin_epoch()
-    assert ledger.charged_s == 11.0  # without the user's own validation
+    assert ledger.charged_s == 13.0  # without the user's own validation, and twice for rows
 
 
 @pytest.mark.parametrize(
@@ -105,14 +108,14 @@ def test_the_share_is_kept(share, row):
     world = watched(share, row=row)
     for _ in range(40):
         world.epoch()
-    assert overhead(world) <= share * 1.001
+    assert overhead(world) <= share * 1.005  # of what the first epoch took too much a little is still to be paid
 
 
 def test_the_share_is_used():
     world = watched(row=4e-5)
     for _ in range(40):
         world.epoch()
-    assert overhead(world) >= 0.02 * SEEN * 0.9
+    assert overhead(world) >= 0.02 * 0.9
 
 
 @pytest.mark.parametrize("epochs", [None, 6])
@@ -178,7 +181,7 @@ def test_what_comes_now_and_then_is_paid_by_all_epochs_alike():
     world = watched(train=0.6, row=1e-5)
     for number in range(60):
         world.epoch(seldom=0.0 if number % 4 else 0.006)  # half of an epoch's share
-    assert overhead(world) <= 0.02 * SEEN * 1.02
+    assert overhead(world) <= 0.02 * 1.02
     settled = world.scored[20:]
     assert min(settled) >= 0.8 * max(settled)
 
@@ -226,10 +229,10 @@ def test_whole_batches():
 
 @pytest.mark.parametrize(("row", "batches"), [(2e-6, range(20, 65)), (1e-5, range(5, 11)), (2.5e-5, [5]), (9e-5, [8])])
 def test_a_few_whole_batches_where_they_can_nearly_be_paid_for_and_else_some_rows_of_more(row, batches):
-    """Five batches take 1.3, 6.4, 16 and 58 ms, and some 13 are left after the rest."""
+    """Five batches take 1.3, 6.4, 16 and 58 ms, and some 11 are left after the rest."""
     plans = {}
     for can_part in (True, False):
-        world = watched(row=row)
+        world = watched(row=row, seen=SEEN_BESIDE_THREADS)
         plans[can_part] = [world.epoch(is_whole=True, can_part=can_part) for _ in range(5)][-1]
     assert plans[True].batches in batches
     assert plans[False].batches == max(FEWEST_BATCHES, plans[True].batches)
