@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import whygap.adapters.torch
+from whygap.adapters import torch_valid
 from whygap.adapters.torch import Meter
 from whygap.errors import InputError, WhygapWarning
 
@@ -282,21 +283,34 @@ def validated(digits, writes, epochs=3, valid=None):
     return truths
 
 
-@pytest.mark.parametrize("writes", [(), (1, 2, 3)], ids=["leaves outputs alone", "writes into outputs"])
+@pytest.mark.parametrize("writes", [(), (1, 2, 3), (2, 3)], ids=["leaves outputs alone", "writes into outputs", "begins to"])
 def test_a_validation_is_seen_as_it_was(digits, observed, writes):
     for o, truth in zip(observed, validated(digits, writes), strict=True):
         np.testing.assert_allclose(o.valid.score, truth, rtol=1e-6)
     assert len(observed) == 3
 
 
-def test_a_validation_that_begins_to_write_into_outputs_is_told_once(digits, observed, monkeypatch):
-    monkeypatch.delenv("WHYGAP_STRICT", raising=False)
-    valid = [(x, y.clone()) for x, y in batches_of(digits.x_valid, digits.y_valid, 30)]  # what isn't PyTorch's own is copied
-    with pytest.warns(WhygapWarning, match="written into, as never before") as told:
-        truths = validated(digits, (2, 3), valid=valid)
-    assert len(told) == 1
-    assert [o.valid is None for o in observed] == [False, True, False]  # in epoch 3 outputs are copied
-    np.testing.assert_allclose(observed[2].valid.score, truths[2], rtol=1e-6)
+@pytest.mark.parametrize("block", [1, 330, 700], ids=["less than a batch", "one batch", "two"])
+def test_blocks_of_any_size_hold_what_was_seen(digits, observed, monkeypatch, block):
+    """A batch has 30 examples of 11 numbers each, and the last one 10 of them."""
+    monkeypatch.setattr(torch_valid, "BLOCK", block)
+    for o, truth in zip(observed, validated(digits, (1, 2, 3)), strict=True):
+        np.testing.assert_allclose(o.valid.score, truth, rtol=1e-6)
+
+
+def test_a_block_takes_only_what_is_like_its_first_batch():
+    output, target = torch.arange(12.0).reshape(4, 3).requires_grad_(), torch.arange(4)
+    with torch.inference_mode():
+        block = torch_valid.Block(output, target)
+    assert block.take(output, target)
+    for other in ((output.double(), target), (output[:, :2], target), (output, target.int()), (output, target[:, None])):
+        assert not block.take(*other)
+    assert block.take(output[:1], target[:1])
+    seen = block.seen()
+    assert seen.rows == 5
+    assert not seen.output.requires_grad
+    assert torch.equal(seen.output, torch.cat([output, output[:1]]))
+    assert seen.target.tolist() == [0, 1, 2, 3, 0]
 
 
 def test_outputs_in_inference_mode_are_copied(digits, observed, monkeypatch):

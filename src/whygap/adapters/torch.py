@@ -172,7 +172,6 @@ class Meter:
         self._is_training = False
         self._is_whole = False  # whether train mode needs whole batches in this epoch
         self._are_rows_alone: bool | None = None  # whether an example scores the same in any company; None: not looked at yet
-        self._is_copying_valid = True  # what the model makes of validation batches: until a loop has left it unaltered
         self._n_visits: int | None = None  # of the last epoch
         self._looks, self._n_sampled = set[int](), 0
 
@@ -238,7 +237,6 @@ class Meter:
                 scoring.valid_functions,
                 self._forward,
                 self._session,
-                is_copying=self._is_copying_valid,
             )
             self._in_hand = watch
             others = [scoring.weights] if isinstance(scoring.weights, torch.nn.Module) else []
@@ -491,7 +489,6 @@ class Meter:
 
     def _valid_side(self, scoring: Scoring, told: dict[str, float]) -> ValidSide | None:
         seen = self._watch.side() if self._watch is not None else None
-        self._is_copying_valid = self._watch is None or not self._watch.is_unaltered
         if self._watch is not None and self._watch.was_training:
             self._session.tell("watching the validation", "the model was in train mode: call model.eval() before the loop")
             seen = seen if self._valid is None else None

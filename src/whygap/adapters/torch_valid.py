@@ -16,19 +16,20 @@ from whygap.adapters.torch_batch import (
     default_forward,
     has_rows,
     in_chunks,
-    leaves,
     picked,
-    versions_of,
 )
 from whygap.adapters.torch_rungs import Scoring
 from whygap.adapters.torch_scores import Functions, Seen, concatenated, score_all, score_seen, seen_by_default
 from whygap.adapters.torch_state import BATCH_NORM, DROPOUT, has_active, modes_of, preserved_loader
-from whygap.adapters.torch_visits import HEAVIEST, Onlooker, is_safe
+from whygap.adapters.torch_visits import Onlooker
 from whygap.errors import InputError
 from whygap.observation import Array
 
 HELD_ROWS = 1000
 """Examples that stand for a set which would cost too much to score in every epoch."""
+
+BLOCK = 2**18
+"""Numbers, of outputs and targets together, that are kept in one block of memory; batches of more are copied one by one."""
 
 
 class Split:
@@ -107,24 +108,57 @@ class Split:
             raise InputError(f"the {self._name} set is empty: its loader gave no batch")
 
 
-class ValidationWatch:
-    """What is seen while the user validates: the model's outputs, and the numbers recorded.
+class Block:
+    """Outputs and targets of one validation batch after another, copied into memory that is theirs alone.
 
-    `is_copying` tells whether outputs are copied, as they must be until a loop has left them unaltered for a whole validation.
+    Held where they are, they would lie between the tensors of the loop, which come and go, and keep the allocator from using
+    the same memory again: every batch would be written to memory that is cold, or that the system has yet to give.
+
+    Parameters
+    ----------
+    output, target : tensors of shape (rows, ...)
+        Of the batch that the block is made for. It has room for `BLOCK` numbers.
     """
 
-    def __init__(self, onlooker: Onlooker, functions: Functions, forward: Any, session: Session, *, is_copying: bool) -> None:
+    def __init__(self, output: torch.Tensor, target: torch.Tensor) -> None:
+        rows = max(1, output.size(0))
+        self._room = max(rows, BLOCK * rows // max(1, output.numel() + target.numel()))
+        with torch.inference_mode(mode=False):  # what is made in that mode can be written to in no other
+            self._output, self._target = (torch.empty((self._room, *t.shape[1:]), dtype=t.dtype) for t in (output, target))
+        self._shapes = output.shape[1:], target.shape[1:]
+        self._types = output.dtype, target.dtype
+        self._n = 0
+
+    def take(self, output: torch.Tensor, target: torch.Tensor) -> bool:
+        """Copy a batch that is like the first one, if there is room for it; return whether that was done."""
+        start, n = self._n, output.size(0)
+        if start + n > self._room or (output.shape[1:], target.shape[1:]) != self._shapes:
+            return False
+        if (output.dtype, target.dtype) != self._types:
+            return False
+        self._n = end = start + n
+        self._output[start:end] = output.detach()
+        self._target[start:end] = target.detach()
+        return True
+
+    def seen(self) -> Seen:
+        """Return all that was taken."""
+        return Seen(self._output[: self._n], self._target[: self._n], self._n)
+
+
+class ValidationWatch:
+    """What is seen while the user validates: copies of the model's outputs, and the numbers recorded."""
+
+    def __init__(self, onlooker: Onlooker, functions: Functions, forward: Any, session: Session) -> None:
         self._onlooker = onlooker
         self._functions = functions
         self._forward = forward
         self._session = session
         self._clock = session.ledger.clock
         self._spent_s = 0.0
-        self._is_copying = is_copying
-        self._plain: Any = None  # the type of a batch of which output and target were plain tensors, held without a copy
-        self._held: list[torch.Tensor] = []  # outputs and targets, and how often each had been written into
-        self._versions: list[int] = []
-        self._seen: list[Seen | dict[str, Array]] = []
+        self._plain: Any = None  # the type of a batch of which output and target were plain tensors
+        self._seen: list[Block | Seen | dict[str, Array]] = []
+        self._n_seen = 0  # batches
         self.rows: list[int] = []
         self.recorded: list[Any] = []
         self.was_training = False
@@ -139,24 +173,17 @@ class ValidationWatch:
         """Have the outputs of each batch's first forward pass noted."""
         return [model.register_forward_hook(self._on_forward) for model in models]
 
-    @property
-    def is_unaltered(self) -> bool:
-        """Whether the loop has written into none of the outputs and targets, copied or not."""
-        return [tensor._version for tensor in self._held] == self._versions
-
     def side(self) -> ValidSide | None:
         """Return the scores of all examples that the user validated on; None where they were not seen."""
         self._session.ledger.spend("rest", self._spent_s)
         self._spent_s = 0.0
-        if not self.rows or len(self._seen) != len(self.rows):
+        if not self.rows or self._n_seen != len(self.rows):
             return None
-        if not self._is_copying and not self.is_unaltered:
-            self._session.tell("watching the validation", "outputs or targets were written into, as never before")
-            return None
-        deferred = [s for s in self._seen if isinstance(s, Seen)]
-        if len(deferred) == len(self._seen):
+        seen = [s.seen() if isinstance(s, Block) else s for s in self._seen]
+        deferred = [s for s in seen if isinstance(s, Seen)]
+        if len(deferred) == len(seen):
             return _side([score_all(self._functions, [s.in_full() for s in deferred])])
-        return _side([score_seen(self._functions, s.in_full()) if isinstance(s, Seen) else s for s in self._seen])
+        return _side([score_seen(self._functions, s.in_full()) if isinstance(s, Seen) else s for s in seen])
 
     def _on_forward(self, module: torch.nn.Module, given: Any, output: Any) -> None:
         batch = self._batch
@@ -165,22 +192,32 @@ class ValidationWatch:
         began = self._clock()
         try:
             self._batch = None
-            if module.training or (not self._seen and has_active(modes_of(module), DROPOUT + BATCH_NORM)):
+            if module.training or (not self._n_seen and has_active(modes_of(module), DROPOUT + BATCH_NORM)):
                 self.was_training = True
-            target: Any = batch[1] if type(batch) is self._plain and len(batch) == 2 else None
-            is_plain = type(target) is type(output) is torch.Tensor and not (output.is_inference() or target.is_inference())
-            if is_plain and output.numel() + target.numel() <= HEAVIEST:
-                seen = Seen(output.detach(), target, self.rows[-1])
-                self._held += seen.output, target
-                self._versions += output._version, target._version
-                self._seen.append(seen)
-            else:
-                self._note(batch, output)
+            is_pair = type(batch) is self._plain and len(batch) == 2
+            if (is_pair and self._take(output, batch[1])) or self._note(batch, output):
+                self._n_seen += 1
         except Exception as error:
             self._session.fail("watching the validation", error)
         self._spent_s += self._clock() - began
 
-    def _note(self, batch: Any, output: Any) -> None:
+    def _take(self, output: Any, target: Any) -> bool:
+        """Copy plain tensors with a row for every example into a block; return whether they were such."""
+        if not (type(output) is type(target) is torch.Tensor and output.is_cpu and target.is_cpu):
+            return False
+        if not (output.ndim and target.ndim and output.size(0) == target.size(0) == self.rows[-1]):
+            return False
+        last = self._seen[-1] if self._seen else None
+        if not (isinstance(last, Block) and last.take(output, target)):
+            if output.numel() + target.numel() > BLOCK:
+                return False
+            block = Block(output, target)
+            block.take(output, target)
+            self._seen.append(block)
+        return True
+
+    def _note(self, batch: Any, output: Any) -> bool:
+        """Copy output and target of a batch of any kind, or score them; return whether it could be told what they are."""
         rows = self.rows[-1]
         if self._forward is default_forward:
             found: Seen | None = seen_by_default(output, batch, rows)
@@ -188,21 +225,15 @@ class ValidationWatch:
             with self._session.preserved(), torch.no_grad():
                 found = self._onlooker.pair(batch, output, rows)
         if found is None:
-            return
-        if found.is_light:
-            own = found.detached()
-            may_hold = found.n_numbers <= HEAVIEST and is_safe(own[:2])
-            if may_hold:
-                self._held += leaves(own[:2])
-                self._versions += versions_of(own[:2])
-            is_held = may_hold and not self._is_copying
-            # one pass, one kind of memory: where the first batch may be held, so may those after it
-            is_like_others = is_held and self._forward is default_forward and isinstance(batch, (tuple, list))
-            self._plain = type(batch) if is_like_others else None
-            self._seen.append(own if is_held else found.held())
-        else:
+            return False
+        if not found.is_light:
             with self._session.preserved(), torch.no_grad():
                 self._seen.append(score_seen(self._functions, found))
+        elif not self._take(found.output, found.target):
+            self._seen.append(found.held())
+        elif self._forward is default_forward and isinstance(batch, (tuple, list)):
+            self._plain = type(batch)  # whose target is its second item: those after it go the short way
+        return True
 
 
 def score_valid(split: Split, scoring: Scoring, told: Mapping[str, float], *, is_first: bool) -> ValidSide:
