@@ -5,7 +5,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -243,6 +243,7 @@ ANY = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.floats(-2.0, 
 @given(
     curves=st.integers(0, 30).flatmap(lambda n: arrays(float, (2, n), elements=ANY)), higher=st.booleans(), age=st.floats(0, 5)
 )
+@example(curves=np.array([[0.0, -5e-324, 0.0, 0.0, 0.0], [0.0] * 5]), higher=False, age=0.0)
 def test_whatever_a_log_holds(curves, higher, age):
     f = forecast_turn(*curves, higher_is_better=higher, age=age)
     assert msgspec.json.decode(msgspec.json.encode(f), type=Forecast) == f

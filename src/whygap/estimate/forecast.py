@@ -30,6 +30,9 @@ GROWS = 3.8
 LEAST_ERROR = 0.003
 """Added to that standard error, in quadrature, as a share of what was learnt: smooth curves would tell of any trifle."""
 
+LEAST_LEARNT = 1e-300
+"""Less than this can't be divided by."""
+
 WINDOW = 1.5
 """How far back the growth is taken from, in natural logarithms of the epoch; the nearest epochs count most."""
 
@@ -208,7 +211,7 @@ def signs_of_turn(train: Array, valid: Array, epoch: Array, *, age: float) -> Si
         As in `forecast_turn`.
     """
     learnt = max(float(valid[0] - valid.min()), float(train[0] - train.min()))
-    if not learnt > 1e-12 * max(float(np.abs(valid).max()), float(np.abs(train).max())):
+    if not learnt > max(1e-12 * max(float(np.abs(valid).max()), float(np.abs(train).max())), LEAST_LEARNT):
         return None
     score = max(abs(float(valid[-1])), 1e-6 * learnt)
     at = epoch - age
