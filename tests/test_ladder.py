@@ -852,7 +852,6 @@ def one_from_each(epoch, u):
 
 @pytest.mark.parametrize(("method", "taken"), [("plain", 2), ("difference", 16), ("regression", 2), ("regression", 16)])
 def test_examples_of_one_batch_from_each_block_are_covered(method, taken):
-    """By differences too often: what is left of the trend isn't quite a line, and there is little else."""
     epoch = make_epoch(30, n_batches=160)
     valid = epoch.rng.gamma(2.0, 0.25, (DRAWS, 200))
     truths = {

@@ -124,7 +124,9 @@ class Block:
         rows = max(1, output.size(0))
         self._room = max(rows, BLOCK * rows // max(1, output.numel() + target.numel()))
         with torch.inference_mode(mode=False):  # what is made in that mode can be written to in no other
-            self._output, self._target = (torch.empty((self._room, *t.shape[1:]), dtype=t.dtype) for t in (output, target))
+            self._output, self._target = (
+                torch.empty((self._room, *t.shape[1:]), dtype=t.dtype, device=t.device) for t in (output, target)
+            )
         self._shapes = output.shape[1:], target.shape[1:]
         self._types = output.dtype, target.dtype
         self._n = 0
