@@ -23,12 +23,14 @@ has more epochs than these, and what happens once weighs less in it: the columns
 second on. "An epoch" takes these in pairs, each with the same epoch of the same round without whygap: the median over all
 pairs, of which there are so many that it is told far better than a whole training's.
 
-**How.** Every cell (framework and model) has a process of its own. A round trains all three arms from one seed, side by side in
-turns: each trains for a tenth of a second, or up to the end of an epoch, and hands over to the next, in an order that rotates;
-its time is the sum of its turns. What the machine does meanwhile, all of them have alike. Each round gives one ratio per arm to
-the arm without; the figures are medians over rounds. The interval of the median is that between two order statistics; below six
-rounds none reaches 95 %, and the whole range is given with the level that it has. "CPU" compares the seconds that all threads
-of the process computed for; "own" is what the run itself says, the summed `spent_s` of its epochs over the training's time.
+**How.** Every round has a process of its own: where memory comes to lie, and how threads were started, makes trainings in one
+process differ by up to a percent from the same in another, in all of its rounds alike. A round trains all three arms from one
+seed, side by side in turns: each trains for a tenth of a second, or up to the end of an epoch, and hands over to the next one,
+in an order that rotates; its time is the sum of its turns. What the machine does meanwhile, all of them have alike. Each round
+gives one ratio per arm to the arm without; the figures are medians over rounds. The interval of the median is that between two
+order statistics; below six rounds none reaches 95 %, and the whole range is given with the level that it has. "CPU" compares
+the seconds that all threads of the process computed for; "own" is what the run itself says, the summed `spent_s` of its epochs
+over the training's time.
 
 Two trainings that do the very same differ too, whatever the cause. With `--again` a fourth arm is one more without whygap, and
 what the table says of it is nothing but that.
@@ -36,8 +38,8 @@ what the table says of it is nothing but that.
 A framework that shares its processors with other programs waits for its own threads, at times for many times the training's
 length: the machine must have nothing else to do. `--threads 1` holds a cell to one thread on one processor, where frameworks
 don't wait for themselves and "CPU" is what a busy machine still measures well. `--quick` has so few examples that what whygap
-does per epoch weighs several times more in it, and holds every cell to one thread: it shows that the script runs, not what
-whygap costs.
+does per epoch weighs several times more in it, and holds every cell to one thread and its rounds to one process: it shows that
+the script runs, not what whygap costs.
 
 In every round the weights of the three arms must be equal to the last bit, and no run may have had a problem: otherwise the
 exit code is 1. Three more trainings of other seeds (one with `--quick`), untimed, compare from the second epoch on the
@@ -61,7 +63,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 from scipy.stats import binom
@@ -73,6 +75,8 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 SETTINGS_OF_OTHERS = (*THREADS, "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "WHYGAP_STRICT", "WHYGAP_STORE")
 """What would change threads, compilation or whygap in a cell's process."""
 
+NAME = 20
+"""Width of the tables' first column."""
 
 Part = Literal["wall", "wall_later", "cpu", "cpu_later"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -112,37 +116,35 @@ def n_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def measure(cell: str, case: Case, *, arms: Sequence[Arm], rounds: int, n_widths: int, seed: int) -> dict[str, Any]:
-    """Time the arms of one cell in this process."""
+class Measured(NamedTuple):
+    """What was timed in every round, and the widths of the epochs of the trainings beside them."""
+
+    rounds: list[dict[Arm, Trained]]
+    widths: list[Width]
+
+
+def measure(cell: str, case: Case, *, arms: Sequence[Arm], rounds: Sequence[int], n_widths: int, seed: int) -> Measured:
+    """Time the arms of one cell in these rounds, in this process."""
     warm_up = load(cell, Case(n_train=WARM_UP_ROWS, n_valid=WARM_UP_ROWS, epochs=1), seed)
     trainings, timed = load(cell, case, seed), list[dict[Arm, Trained]]()
     with tempfile.TemporaryDirectory() as folder:
         train_in_turns(
             {arm: partial(warm_up.train, arm, seed=seed, epochs=1, store=Path(folder) / "warm_up.db") for arm in arms}
         )
-        for i in range(rounds):
+        for i in rounds:
             gc.collect()
             of_round = {"seed": seed + i, "epochs": case.epochs, "store": Path(folder) / f"{i}.db"}
             found = train_in_turns({arm: partial(trainings.train, arm, **of_round) for arm in arms})
             timed.append(found)
             seconds = "  ".join(f"{arm} {found[arm].wall_s:.2f} s" for arm in arms)
             is_same = len({t.weights for t in found.values()}) == 1
-            print(
-                f"{cell}  round {i + 1}/{rounds}  {seconds}  {'same weights' if is_same else 'OTHER WEIGHTS'}", file=sys.stderr
-            )
+            print(f"{cell}  round {i + 1}  {seconds}  {'same weights' if is_same else 'OTHER WEIGHTS'}", file=sys.stderr)
         widths = [
             w
             for i in range(n_widths)
             for w in trainings.widths(seed=seed + i, epochs=max(2, case.epochs), store=Path(folder) / f"widths{i}.db")
         ]
-    return {
-        "cell": cell,
-        "case": asdict(case),
-        "processors": n_processors(),
-        "rounds": [{arm: asdict(t) for arm, t in found.items()} for found in timed],
-        "widths": [asdict(w) | {"ratio": w.ratio} for w in widths],
-        "summary": summarise(case, timed, widths),
-    }
+    return Measured(timed, widths)
 
 
 def median_interval(values: list[float]) -> dict[str, float]:
@@ -196,20 +198,38 @@ def summarise(case: Case, rounds: list[dict[Arm, Trained]], widths: list[Width])
     }
 
 
-def in_another_process(
-    cell: str, case: Case, *, arms: Sequence[Arm], rounds: int, n_widths: int, seed: int, threads: int | None
-) -> dict[str, Any]:
-    """Measure one cell in a process whose threads and backend nobody has set but us."""
+def in_another_process(task: dict[str, Any], threads: int | None) -> Measured:
+    """Measure in a process whose threads and backend nobody has set but us."""
     environment = {k: v for k, v in os.environ.items() if k not in SETTINGS_OF_OTHERS} | {"KERAS_BACKEND": "jax"}
     if threads is not None:
         environment |= dict.fromkeys(THREADS, str(threads))
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "cell.json"
-        how = {"arms": arms, "rounds": rounds, "n_widths": n_widths, "seed": seed, "threads": threads, "to": str(file)}
-        task = json.dumps({"cell": cell, "case": asdict(case)} | how)
-        subprocess.run([sys.executable, __file__, "--cell", task], check=True, env=environment)
-        found: dict[str, Any] = json.loads(file.read_text())
-        return found
+        file = Path(folder) / "measured.json"
+        task = task | {"threads": threads, "to": str(file)}
+        subprocess.run([sys.executable, __file__, "--task", json.dumps(task)], check=True, env=environment)
+        found = json.loads(file.read_text())
+    rounds = [{arm: Trained(**trained) for arm, trained in of_round.items()} for of_round in found["rounds"]]
+    return Measured(rounds, [Width(**w) for w in found["widths"]])
+
+
+def measure_cell(
+    cell: str, case: Case, *, arms: Sequence[Arm], rounds: int, at_once: int, n_widths: int, seed: int, threads: int | None
+) -> dict[str, Any]:
+    """Return what is told of a cell, with `at_once` of its rounds in a process and the widths in the last one."""
+    timed, widths = list[dict[Arm, Trained]](), list[Width]()
+    for first in range(0, rounds, at_once):
+        numbers, is_last = list(range(first, min(rounds, first + at_once))), first + at_once >= rounds
+        task = {"cell": cell, "case": asdict(case), "arms": arms, "rounds": numbers, "seed": seed}
+        found = in_another_process(task | {"n_widths": n_widths if is_last else 0}, threads)
+        timed, widths = timed + found.rounds, widths + found.widths
+    return {
+        "cell": cell,
+        "case": asdict(case),
+        "processors": min(threads or n_processors(), n_processors()),
+        "rounds": [{arm: asdict(t) for arm, t in found.items()} for found in timed],
+        "widths": [asdict(w) | {"ratio": w.ratio} for w in widths],
+        "summary": summarise(case, timed, widths),
+    }
 
 
 def percent(value: float | None) -> str:
@@ -244,18 +264,18 @@ def print_tables(cells: list[dict[str, Any]]) -> None:
         if not having:
             continue
         columns = ["without", "time", "interval", "later", "an epoch", "interval", "CPU", "later", *last_columns]
-        print(f"{arm:14}" + "".join(f"{name:>{20 if name == 'interval' else 11}}" for name in columns))
+        print(f"{arm:{NAME}}" + "".join(f"{name:>{20 if name == 'interval' else 11}}" for name in columns))
         for c in having:
             s = c["summary"]
             o, without = s["overhead"][arm], f"{s['without_s']:.2f} s"
             last = [f"{100 * s['own']:.1f} %"] if arm == "whygap" else [number(n) for n in s["times_cheaper"].values()]
             last = last[: len(last_columns)]
-            print(f"  {c['cell']:12}{without:>11}{both(o['wall'])}{percent(median(o['wall_later'])):>11}", end="")
+            print(f"  {c['cell']:{NAME - 2}}{without:>11}{both(o['wall'])}{percent(median(o['wall_later'])):>11}", end="")
             print(both(s["an_epoch"][arm]), end="")
             print("".join(f"{text:>11}" for text in [*(percent(median(o[part])) for part in ("cpu", "cpu_later")), *last]))
     print("\nWhat it is had for: the interval on generalisation from epoch 2 on, against validation noise alone")
     print(
-        f"{'':12}{'examples':>16}{'rounds':>8}{'epochs':>8}{'evaluated/epoch':>17}{'width':>8}{'largest':>9}{'unreliable':>12}",
+        f"{'':{NAME}}{'examples':>16}{'rounds':>8}{'epochs':>8}{'evaluated/epoch':>17}{'width':>8}{'largest':>9}{'unreliable':>12}",
         end="",
     )
     print(f"{'same weights':>14}{'problems':>10}{'processors':>12}")
@@ -264,7 +284,7 @@ def print_tables(cells: list[dict[str, Any]]) -> None:
         examples = f"{case['n_train']:,}/{case['n_valid']:,}"
         same = f"{sum(s['same_weights'])} of {len(s['same_weights'])}"
         print(
-            f"{c['cell']:12}{examples:>16}{len(c['rounds']):8d}{case['epochs']:8d}{s['evaluations']:17,.0f}{number(s['width_median']):>8}",
+            f"{c['cell']:{NAME}}{examples:>16}{len(c['rounds']):8d}{case['epochs']:8d}{s['evaluations']:17,.0f}{number(s['width_median']):>8}",
             end="",
         )
         print(
@@ -280,7 +300,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer examples, epochs and rounds: about two minutes in all")
     parser.add_argument("--only", nargs="+", choices=CELLS, default=CELLS, metavar="CELL", help=" ".join(CELLS))
-    parser.add_argument("--rounds", type=int, help="9, or 2 with --quick")
+    parser.add_argument("--rounds", type=int, help="9, or 1 with --quick")
     parser.add_argument("--epochs", type=int, help="of every training, in place of each cell's own number")
     parser.add_argument("--examples", nargs=2, type=int, metavar="N", help="training and validation examples of every cell")
     parser.add_argument(
@@ -290,19 +310,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--show", nargs="+", type=Path, metavar="FILE", help="print the tables of these --json files alone")
-    parser.add_argument("--cell", type=json.loads, help=argparse.SUPPRESS)
+    parser.add_argument("--task", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.cell:
-        task = arguments.cell
+    if arguments.task:
+        task = arguments.task
         if task["threads"] is not None:
             hold_to(task["threads"])
         found = measure(task["cell"], Case(**task["case"]), **{k: task[k] for k in ("arms", "rounds", "n_widths", "seed")})
-        Path(task["to"]).write_text(json.dumps(found))
+        timed = [{arm: asdict(t) for arm, t in of_round.items()} for of_round in found.rounds]
+        Path(task["to"]).write_text(json.dumps({"rounds": timed, "widths": [asdict(w) for w in found.widths]}))
         return
     if arguments.show:
         print_tables([cell for file in arguments.show for cell in json.loads(file.read_text())["cells"]])
         return
-    rounds = arguments.rounds or (2 if arguments.quick else 9)
+    rounds = arguments.rounds or (1 if arguments.quick else 9)
     threads = arguments.threads or (1 if arguments.quick else None)
     versions = {name: version(name) for name in ("whygap", "torch", "keras", "jax", "numpy")}
     about = {"versions": versions, "python": platform.python_version(), "quick": arguments.quick}
@@ -315,8 +336,8 @@ def main() -> None:
         try:
             n_widths = 1 if arguments.quick else 3
             arms = (*ARMS, "without again") if arguments.again else ARMS
-            how = {"arms": arms, "rounds": rounds, "n_widths": n_widths, "seed": arguments.seed, "threads": threads}
-            cells.append(in_another_process(cell, case, **how))
+            how = {"rounds": rounds, "at_once": rounds if arguments.quick else 1, "seed": arguments.seed, "threads": threads}
+            cells.append(measure_cell(cell, case, arms=arms, n_widths=n_widths, **how))
         except subprocess.CalledProcessError as error:
             print(f"{cell} failed with exit code {error.returncode}", file=sys.stderr)
             has_failed = True
