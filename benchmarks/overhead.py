@@ -30,7 +30,7 @@ in an order that rotates; its time is the sum of its turns. What the machine doe
 gives one ratio per arm to the arm without; the figures are medians over rounds. The interval of the median is that between two
 order statistics; below six rounds none reaches 95 %, and the whole range is given with the level that it has. "CPU" compares
 the seconds that all threads of the process computed for; "own" is what the run itself says, the summed `spent_s` of its epochs
-over the training's time.
+over the training's time. `--show` puts the rounds of several files together, of runs with different `--seed`, say.
 
 Two trainings that do the very same differ too, whatever the cause. With `--again` a fourth arm is one more without whygap, and
 what the table says of it is nothing but that.
@@ -44,8 +44,8 @@ the script runs, not what whygap costs.
 In every round the weights of the three arms must be equal to the last bit, and no run may have had a problem: otherwise the
 exit code is 1. Three more trainings of other seeds (one with `--quick`), untimed, compare from the second epoch on the
 half-width of the interval of the term `generalisation` with the one that validation noise alone imposes, 1.96 s / sqrt(n), s
-being the standard deviation of the exact per-example validation losses at that moment: the columns "width", the median, and
-"largest", the largest of the medians of an epoch.
+being the standard deviation of the exact per-example validation losses at that moment: the columns "width", the median,
+"largest", the largest of the medians of an epoch, and how many of these epochs are within 1.25.
 """
 
 from __future__ import annotations
@@ -74,6 +74,9 @@ WARM_UP_ROWS = 4 * 128
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 SETTINGS_OF_OTHERS = (*THREADS, "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "WHYGAP_STRICT", "WHYGAP_STORE")
 """What would change threads, compilation or whygap in a cell's process."""
+
+WIDE = 1.25
+"""What the ratio of the widths is to be at most."""
 
 NAME = 20
 """Width of the tables' first column."""
@@ -192,6 +195,7 @@ def summarise(case: Case, rounds: list[dict[Arm, Trained]], widths: list[Width])
         "evaluations": float(np.mean([n for t in ours for n in t.evaluations])),
         "width_median": float(np.median(ratios)) if ratios else None,
         "width_largest": float(max(of_epoch)) if len(ratios) == len(later) and ratios else None,
+        "width_within": [sum(r <= WIDE for r in ratios), len(later)],
         "width_unreliable": sum(not w.is_reliable for w in later),
         "same_weights": [len({t.weights for t in r.values()}) == 1 for r in rounds],
         "problems": sorted({p for t in ours for p in t.problems}),
@@ -207,9 +211,7 @@ def in_another_process(task: dict[str, Any], threads: int | None) -> Measured:
         file = Path(folder) / "measured.json"
         task = task | {"threads": threads, "to": str(file)}
         subprocess.run([sys.executable, __file__, "--task", json.dumps(task)], check=True, env=environment)
-        found = json.loads(file.read_text())
-    rounds = [{arm: Trained(**trained) for arm, trained in of_round.items()} for of_round in found["rounds"]]
-    return Measured(rounds, [Width(**w) for w in found["widths"]])
+        return measured_in(json.loads(file.read_text()))
 
 
 def measure_cell(
@@ -222,14 +224,38 @@ def measure_cell(
         task = {"cell": cell, "case": asdict(case), "arms": arms, "rounds": numbers, "seed": seed}
         found = in_another_process(task | {"n_widths": n_widths if is_last else 0}, threads)
         timed, widths = timed + found.rounds, widths + found.widths
+    return as_json(cell, case, Measured(timed, widths), processors=min(threads or n_processors(), n_processors()))
+
+
+def as_json(cell: str, case: Case, found: Measured, *, processors: int) -> dict[str, Any]:
+    """Return what a cell's part of the --json file holds: all that was timed, and the figures of the tables."""
     return {
         "cell": cell,
         "case": asdict(case),
-        "processors": min(threads or n_processors(), n_processors()),
-        "rounds": [{arm: asdict(t) for arm, t in found.items()} for found in timed],
-        "widths": [asdict(w) | {"ratio": w.ratio} for w in widths],
-        "summary": summarise(case, timed, widths),
+        "processors": processors,
+        "rounds": [{arm: asdict(t) for arm, t in of_round.items()} for of_round in found.rounds],
+        "widths": [asdict(w) | {"ratio": w.ratio} for w in found.widths],
+        "summary": summarise(case, found.rounds, found.widths),
     }
+
+
+def measured_in(cell: dict[str, Any]) -> Measured:
+    """Return what was timed, from JSON."""
+    rounds = [{arm: Trained(**trained) for arm, trained in of_round.items()} for of_round in cell["rounds"]]
+    return Measured(rounds, [Width(**{k: v for k, v in w.items() if k != "ratio"}) for w in cell["widths"]])
+
+
+def put_together(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the cells of several files, those that are the same cell with the rounds of all."""
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for c in cells:
+        alike.setdefault(json.dumps([c["cell"], c["case"], c["processors"]]), []).append(c)
+    whole = list[dict[str, Any]]()
+    for first, *others in alike.values():
+        parts = [measured_in(c) for c in (first, *others)]
+        found = Measured([r for p in parts for r in p.rounds], [w for p in parts for w in p.widths])
+        whole.append(as_json(first["cell"], Case(**first["case"]), found, processors=first["processors"]))
+    return whole
 
 
 def percent(value: float | None) -> str:
@@ -274,22 +300,16 @@ def print_tables(cells: list[dict[str, Any]]) -> None:
             print(both(s["an_epoch"][arm]), end="")
             print("".join(f"{text:>11}" for text in [*(percent(median(o[part])) for part in ("cpu", "cpu_later")), *last]))
     print("\nWhat it is had for: the interval on generalisation from epoch 2 on, against validation noise alone")
-    print(
-        f"{'':{NAME}}{'examples':>16}{'rounds':>8}{'epochs':>8}{'evaluated/epoch':>17}{'width':>8}{'largest':>9}{'unreliable':>12}",
-        end="",
-    )
-    print(f"{'same weights':>14}{'problems':>10}{'processors':>12}")
+    columns = {"examples": 16, "rounds": 8, "epochs": 8, "evaluated/epoch": 17, "width": 8, "largest": 9, f"<= {WIDE}": 10}
+    columns |= {"unreliable": 12, "same weights": 14, "problems": 10, "processors": 12}
+    print(" " * NAME + "".join(f"{name:>{wide}}" for name, wide in columns.items()))
     for c in cells:
         s, case = c["summary"], c["case"]
-        examples = f"{case['n_train']:,}/{case['n_valid']:,}"
+        texts = [f"{case['n_train']:,}/{case['n_valid']:,}", len(c["rounds"]), case["epochs"], f"{s['evaluations']:,.0f}"]
+        texts += [number(s["width_median"]), number(s["width_largest"]), "{} of {}".format(*s["width_within"])]
         same = f"{sum(s['same_weights'])} of {len(s['same_weights'])}"
-        print(
-            f"{c['cell']:{NAME}}{examples:>16}{len(c['rounds']):8d}{case['epochs']:8d}{s['evaluations']:17,.0f}{number(s['width_median']):>8}",
-            end="",
-        )
-        print(
-            f"{number(s['width_largest']):>9}{s['width_unreliable']:12d}{same:>14}{len(s['problems']):10d}{c['processors']:12d}"
-        )
+        texts += [s["width_unreliable"], same, len(s["problems"]), c["processors"]]
+        print(f"{c['cell']:{NAME}}" + "".join(f"{t:>{wide}}" for t, wide in zip(texts, columns.values(), strict=True)))
     for c in cells:
         for problem in c["summary"]["problems"]:
             print(f"{c['cell']}: {problem}")
@@ -309,7 +329,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="train a second time without whygap: what a ratio of equals is")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--show", nargs="+", type=Path, metavar="FILE", help="print the tables of these --json files alone")
+    parser.add_argument("--show", nargs="+", type=Path, metavar="FILE", help="print the tables of these --json files, together")
     parser.add_argument("--task", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.task:
@@ -321,7 +341,7 @@ def main() -> None:
         Path(task["to"]).write_text(json.dumps({"rounds": timed, "widths": [asdict(w) for w in found.widths]}))
         return
     if arguments.show:
-        print_tables([cell for file in arguments.show for cell in json.loads(file.read_text())["cells"]])
+        print_tables(put_together([cell for file in arguments.show for cell in json.loads(file.read_text())["cells"]]))
         return
     rounds = arguments.rounds or (1 if arguments.quick else 9)
     threads = arguments.threads or (1 if arguments.quick else None)

@@ -37,15 +37,19 @@ class Programs:
     def prepare(self, names: Names, views: tuple[Hashable, ...], arguments: tuple[Any, ...]) -> None:
         """Trace the views, find those that are the same, and begin to compile the others."""
         known: dict[str, Hashable] = {}
-        worker = ThreadPoolExecutor(1)
+        different: list[tuple[Hashable, Any, str]] = []
         for view in views:
             traced = self._jit(names, view).trace(*arguments)
             text = str(traced.jaxpr)
             self._same[names, view] = known.setdefault(text, view)
-            if self._is_cpu and known[text] == view:
+            if known[text] == view:
+                different.append((view, traced, text))
+        if self._is_cpu:  # begun when all are traced: beside one that compiles, tracing takes three times as long
+            worker = ThreadPoolExecutor(1)
+            for view, traced, text in different:
                 options = QUICKLY if "scan[" in text or "while[" in text else MORE_QUICKLY
                 self._compiled[names, view, _signature(arguments)] = worker.submit(_compile, traced, options)
-        worker.shutdown(wait=False)
+            worker.shutdown(wait=False)
 
     def is_same(self, names: Names, a: Hashable, b: Hashable) -> bool:
         """Return whether two views were traced to the same computation."""
