@@ -112,7 +112,8 @@ class Block:
     """Outputs and targets of one validation batch after another, copied into memory that is theirs alone.
 
     Held where they are, they would lie between the tensors of the loop, which come and go, and keep the allocator from using
-    the same memory again: every batch would be written to memory that is cold, or that the system has yet to give.
+    the same memory again: every batch would be written to memory that is cold, or that the system has yet to give. The places
+    are cut in advance, as between two batches of a loop each call is slow.
 
     Parameters
     ----------
@@ -122,25 +123,31 @@ class Block:
 
     def __init__(self, output: torch.Tensor, target: torch.Tensor) -> None:
         rows = max(1, output.size(0))
-        self._room = max(rows, BLOCK * rows // max(1, output.numel() + target.numel()))
+        places = max(1, BLOCK // max(1, output.numel() + target.numel()))
         with torch.inference_mode(mode=False):  # what is made in that mode can be written to in no other
             self._output, self._target = (
-                torch.empty((self._room, *t.shape[1:]), dtype=t.dtype, device=t.device) for t in (output, target)
+                torch.empty((places * rows, *t.shape[1:]), dtype=t.dtype, device=t.device) for t in (output, target)
             )
-        self._shapes = output.shape[1:], target.shape[1:]
-        self._types = output.dtype, target.dtype
+            self._places = tuple(zip(self._output.split(rows), self._target.split(rows), strict=True))
+        self._taken = 0  # places
         self._n = 0
 
     def take(self, output: torch.Tensor, target: torch.Tensor) -> bool:
-        """Copy a batch that is like the first one, if there is room for it; return whether that was done."""
-        start, n = self._n, output.size(0)
-        if start + n > self._room or (output.shape[1:], target.shape[1:]) != self._shapes:
+        """Copy a batch that is like the first one, or shorter, if there is a place for it; return whether that was done."""
+        if self._taken == len(self._places):
             return False
-        if (output.dtype, target.dtype) != self._types:
+        outputs, targets = self._places[self._taken]
+        if outputs.dtype != output.dtype or targets.dtype != target.dtype:
             return False
-        self._n = end = start + n
-        self._output[start:end] = output.detach()
-        self._target[start:end] = target.detach()
+        n, rows = output.size(0), outputs.size(0)
+        if n < rows:
+            outputs, targets = outputs[:n], targets[:n]
+        if outputs.shape != output.shape or targets.shape != target.shape:
+            return False
+        outputs.copy_(output.detach())
+        targets.copy_(target.detach())
+        self._n += n
+        self._taken = self._taken + 1 if n == rows else len(self._places)  # what comes after a shorter one has no place
         return True
 
     def seen(self) -> Seen:
