@@ -39,7 +39,7 @@ UNLIKE_DRAWN = 4.0
 MEMORY = 0.5
 """Weight of the last epoch against all before it."""
 
-DOMINATED = 0.3
+DOMINATED = 0.2
 """More training examples are pointless once their sampling has this share of the variance that the validation set has."""
 
 
@@ -122,7 +122,7 @@ def is_known_worth_it(ratios: Sequence[float]) -> bool:
 def count_useful(o: Observation, rungs: Rungs) -> int | None:
     """Return how many training examples the next epoch should score at most; None where that can't be told.
 
-    From that number on the interval of the gap is within a seventh of what validation noise alone imposes, whatever is added.
+    From that number on the interval of the gap is within a tenth of what validation noise alone imposes, whatever is added.
     """
     if o.sample is None or o.visits is None or o.valid is None:
         return None

@@ -11,7 +11,6 @@ from whygap.adapters.budget import (
     SEEN_BESIDE_THREADS,
     Ledger,
     Plan,
-    Seen,
     check_budget,
 )
 from whygap.errors import InputError
@@ -72,7 +71,7 @@ def watched(budget=0.02, **costs):
 def overhead(world):
     """With what no clock sees of it, as far as that is known."""
     world.ledger.begin_epoch()  # closes the books
-    return world.ledger.charged_s / SEEN.others / world.ledger.trained_s
+    return world.ledger.charged_s / SEEN / world.ledger.trained_s
 
 
 def test_training_time_is_wall_time_less_ours():
@@ -85,7 +84,7 @@ def test_training_time_is_wall_time_less_ours():
 
 def test_time_within_time_is_booked_once():
     clock = Clock()
-    ledger = Ledger(0.02, seen=Seen(rows=0.25, others=0.5), clock=clock)
+    ledger = Ledger(0.02, clock=clock)
     ledger.begin_epoch()
     with ledger.book("rest"):
         clock.now += 1.0
@@ -96,7 +95,7 @@ def test_time_within_time_is_booked_once():
         clock.now += 8.0
     assert ledger.spent_s == 15.0
     ledger.begin_epoch()
-    assert ledger.charged_s == 13.0  # without the user's own validation, and twice for rows
+    assert ledger.charged_s == 11.0  # without the user's own validation
 
 
 @pytest.mark.parametrize(

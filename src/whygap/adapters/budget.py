@@ -69,22 +69,15 @@ PATIENCE = 10
 """Epochs after which rows are scored on all rungs whatever was saved, and by which it is told what a row costs."""
 
 
-class Seen(NamedTuple):
-    """Share of what measuring costs that our clock sees, for scoring rows and for everything else.
+SEEN = 0.7
+"""Share of what measuring costs that our clock sees, where the framework works in the loop's own thread.
 
-    The rest are calls, caches that are cold afterwards, memory that is used for the first time, and threads that a pause has
-    sent to sleep. `benchmarks/overhead.py` prints what a clock sees, as "own", beside all of it.
-    """
+The rest are calls, caches that are cold afterwards, memory that is used for the first time, and threads that a pause has
+sent to sleep. `benchmarks/overhead.py` prints what a clock sees, as "own", beside all of it: three quarters.
+"""
 
-    rows: float
-    others: float
-
-
-SEEN = Seen(rows=0.65, others=0.85)
-"""Where the framework works in the loop's own thread. Scoring rows is most of what a network costs whose rows are dear."""
-
-SEEN_BESIDE_THREADS = Seen(rows=0.65, others=0.65)
-"""Where steps run in threads of the framework's own, which at times wait for what no clock of ours sees."""
+SEEN_BESIDE_THREADS = 0.65
+"""The same where steps run in threads of the framework's own, which at times wait for what no clock of ours sees."""
 
 FIRST_REST = 0.35
 """Share of what the rest costs in a first epoch that it is taken to cost in the second, and share of what the second may spend
@@ -139,7 +132,7 @@ class Ledger:
     what the first epoch, compilation, or an unforeseen cost took too much is paid back over the `HORIZON` epochs that follow,
     and `FEWEST_ROWS` rows in `FEWEST_BATCHES` batches, or `FEWEST_WHOLE` whole ones, are scored all the while. `useful`, where
     it is set, is the number of rows beyond which more of them would buy nothing, as the noise of the validation set dominates.
-    `charged_s` is what was spent, a second of rows counting as more than one as far as less of it is seen.
+    `charged_s` is what was spent, but for the user's own validation.
 
     Parameters
     ----------
@@ -147,8 +140,8 @@ class Ledger:
         A share of the training time, a number of training examples per epoch, or everything.
     epochs : int, optional
         Epochs of the run, where known: debts are paid within them.
-    seen : Seen
-        Shares of what measuring costs that the clock sees.
+    seen : float
+        Share of what measuring costs that the clock sees.
     clock : callable
         Gives the time in seconds.
     """
@@ -158,7 +151,7 @@ class Ledger:
         budget: Budget = "exact",
         *,
         epochs: int | None = None,
-        seen: Seen = SEEN,
+        seen: float = SEEN,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.budget = budget
@@ -294,7 +287,7 @@ class Ledger:
 
     def rows_within(self, seconds: float) -> int:
         """Return how many rows are scored in a time, as far as it's known; else as many as anybody could want."""
-        return self._affordable("rows", self._weight("rows") * seconds)
+        return self._affordable("rows", seconds)
 
     def is_due(self, rows: int) -> bool:
         """Return whether `rows` rows can be scored on all rungs, where that can't be done with fewer.
@@ -330,24 +323,16 @@ class Ledger:
     def _share(self) -> float:
         """Share of the training time that may be spent by our clock."""
         assert isinstance(self.budget, float)
-        return self._seen.others * self.budget
+        return self._seen * self.budget
 
     def _usual_s(self, allowance: float) -> float:
         """Return what an epoch that may cost so much usually spends on neither visits nor looks nor rows."""
         rest = self._unit_s.get("rest", FIRST_REST * max(0.0, min(allowance, self._first_rest_s)))
         return rest + self._unit_s.get("seldom", 0.0)
 
-    def _weight(self, account: Account) -> float:
-        """Return what a second of an account is charged as; for rows, of which the clock sees less, it is more.
-
-        What users validate with is their own validation, even where it is we who run it.
-        """
-        if account == "validation":
-            return 0.0
-        return self._seen.others / self._seen.rows if account in ("rows", "few") else 1.0
-
     def _charged(self) -> float:
-        return sum(self._weight(account) * seconds for account, seconds in self._spent.items())
+        """Return what this epoch has cost: what users validate with is their own, even where it is we who run it."""
+        return sum(seconds for account, seconds in self._spent.items() if account != "validation")
 
     def _open(self) -> None:
         accounts: tuple[Account, ...] = get_args(Account)
@@ -365,7 +350,7 @@ class Ledger:
         self._units["rest"] = self._units["seldom"] = self.epoch > 1
         for account, units in self._units.items():
             if units:
-                each = self._weight(account) * self._spent[account] / units
+                each = self._spent[account] / units
                 paid = self._paid_s[account] = [*self._paid_s.get(account, ()), each][-HORIZON:]
                 if account == "rows":  # a part of the cost is the same for few and for many: few look dear
                     self._unit_s[account] = min(paid[-PATIENCE:])
