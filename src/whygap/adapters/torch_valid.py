@@ -126,9 +126,9 @@ class Block:
         places = max(1, BLOCK // max(1, output.numel() + target.numel()))
         with torch.inference_mode(mode=False):  # what is made in that mode can be written to in no other
             self._output, self._target = (
-                torch.empty((places * rows, *t.shape[1:]), dtype=t.dtype, device=t.device) for t in (output, target)
+                torch.empty((places, rows, *t.shape[1:]), dtype=t.dtype, device=t.device) for t in (output, target)
             )
-            self._places = tuple(zip(self._output.split(rows), self._target.split(rows), strict=True))
+            self._places = tuple(zip(self._output.unbind(), self._target.unbind(), strict=True))
         self._taken = 0  # places
         self._n = 0
 
@@ -152,7 +152,7 @@ class Block:
 
     def seen(self) -> Seen:
         """Return all that was taken."""
-        return Seen(self._output[: self._n], self._target[: self._n], self._n)
+        return Seen(self._output.flatten(0, 1)[: self._n], self._target.flatten(0, 1)[: self._n], self._n)
 
 
 class ValidationWatch:
