@@ -69,7 +69,7 @@ PATIENCE = 10
 """Epochs after which rows are scored on all rungs whatever was saved, and by which it is told what a row costs."""
 
 
-SEEN = 0.7
+SEEN = 0.75
 """Share of what measuring costs that our clock sees, where the framework works in the loop's own thread.
 
 The rest are calls, caches that are cold afterwards, memory that is used for the first time, and threads that a pause has
@@ -245,7 +245,7 @@ class Ledger:
         if not self._expected_s:
             return _laid_out(FIRST_ROWS, 2 * FEWEST_BATCHES, 0, rows=rows, visits=visits, is_whole=is_whole)
         allowance = self._allowance(self._expected_s)
-        free = allowance - self._usual_s(allowance)
+        free = allowance - self._usual_s(self._expected_s, allowance)
         each = self._unit_s.get("rows", self._guess())
         visit = self._unit_s.get("visits", 0.0)
         depth = rows if is_whole or each <= 0.0 else min(rows, max(DEPTH, int(DEEPER * math.sqrt(visit / each))))
@@ -275,7 +275,8 @@ class Ledger:
         if not isinstance(self.budget, float):
             return held
         allowance = self._allowance(self._training_s)
-        free = allowance - self._usual_s(allowance) - (self._charged() - self._spent["rest"] - self._spent["seldom"])
+        others = self._charged() - self._spent["rest"] - self._spent["seldom"]
+        free = allowance - self._usual_s(self._training_s, allowance) - others
         each = self._unit_s.get("rows", self._guess())
         allowed = int(max(0.0, free) / each) if each > 0.0 else held
         return min(held, max(FEWEST_ROWS, WORTH_A_VISIT * visits, allowed))
@@ -296,7 +297,7 @@ class Ledger:
         """
         if not isinstance(self.budget, float) or self.epoch - self._last_rows >= PATIENCE or "rows" not in self._unit_s:
             return True
-        to_come = max(0.0, self._unit_s.get("rest", 0.0) - self._spent["rest"])
+        to_come = max(0.0, self._unit_s.get("rest", 0.0) * self._training_s - self._spent["rest"])
         saved = self._share * (self.trained_s + self._training_s) - self.charged_s - self._charged() - to_come
         return rows * self._unit_s["rows"] <= saved
 
@@ -325,9 +326,12 @@ class Ledger:
         assert isinstance(self.budget, float)
         return self._seen * self.budget
 
-    def _usual_s(self, allowance: float) -> float:
-        """Return what an epoch that may cost so much usually spends on neither visits nor looks nor rows."""
-        rest = self._unit_s.get("rest", FIRST_REST * max(0.0, min(allowance, self._first_rest_s)))
+    def _usual_s(self, training_s: float, allowance: float) -> float:
+        """Return what epochs that train so long, and may cost so much, usually spend on neither visits nor looks nor rows."""
+        if "rest" in self._unit_s:
+            rest = self._unit_s["rest"] * training_s
+        else:
+            rest = FIRST_REST * max(0.0, min(allowance, self._first_rest_s))
         return rest + self._unit_s.get("seldom", 0.0)
 
     def _charged(self) -> float:
@@ -337,7 +341,7 @@ class Ledger:
     def _open(self) -> None:
         accounts: tuple[Account, ...] = get_args(Account)
         self._spent = dict.fromkeys(accounts, 0.0)
-        self._units = dict.fromkeys(accounts, 0)
+        self._units: dict[Account, float] = dict.fromkeys(accounts, 0)
         self._training_s = 0.0
         self._compiled_s = 0.0
         self._began = self.clock()
@@ -347,22 +351,26 @@ class Ledger:
             return
         self.trained_s += self._training_s
         self.charged_s += self._charged()
-        self._units["rest"] = self._units["seldom"] = self.epoch > 1
+        steps_s = self._training_s - self._compiled_s
+        if self.epoch > 1:  # the rest takes long where training does, as on a machine that was busy: it is for a second of that
+            self._units["rest"], self._units["seldom"] = steps_s, 1
         for account, units in self._units.items():
-            if units:
+            if units > 0.0:
                 each = self._spent[account] / units
                 paid = self._paid_s[account] = [*self._paid_s.get(account, ()), each][-HORIZON:]
                 if account == "rows":  # a part of the cost is the same for few and for many: few look dear
                     self._unit_s[account] = min(paid[-PATIENCE:])
                 elif account == "seldom":  # more of it comes in a run's first epochs than ever again: those to come pay for it
                     self._unit_s[account] = sum(paid) / HORIZON
+                elif account == "rest":  # it goes down as a run settles
+                    self._unit_s[account] = min(paid[-RECENT:])
                 else:  # a machine that was busy for an epoch tells nothing of the next one
                     self._unit_s[account] = statistics.median_low(paid[-RECENT:])
         if self.epoch == 1:
             self._first_rest_s = self._spent["rest"]
-            self._paid_s["rest"] = [FIRST_REST * self._first_rest_s]
+            self._paid_s["rest"] = [FIRST_REST * self._first_rest_s / steps_s] if steps_s > 0.0 else []
         if self._training_s:
-            self._latest_s = [*self._latest_s, self._training_s - self._compiled_s][-RECENT:]
+            self._latest_s = [*self._latest_s, steps_s][-RECENT:]
 
 
 def _laid_out(

@@ -76,7 +76,9 @@ def rows_of(draws: Sequence[Draw], loss: Array | None) -> tuple[Ints, Array | No
     ends = np.cumsum(np.take_along_axis(chance, by_loss, axis=1), axis=1)
     ends *= n / ends[:, -1:]  # to the last digit
     at = np.asarray([draw.start for draw in draws])[:, None] + np.arange(n)
-    chosen = np.stack([np.searchsorted(e, a, side="right") for e, a in zip(ends, at, strict=True)])
+    of_batch = np.arange(len(draws))[:, None]  # all in one search: each batch has a stretch of the axis to itself
+    found = np.searchsorted((ends + 2 * n * of_batch).ravel(), (at + 2 * n * of_batch).ravel(), side="right")
+    chosen = found.reshape(at.shape) - rows * of_batch
     # none twice, where the last digit of a chance of 1 would have it
     chosen = np.maximum.accumulate(np.minimum(chosen, rows - n + np.arange(n)) - np.arange(n), axis=1) + np.arange(n)
     chosen = np.take_along_axis(by_loss, chosen, axis=1)

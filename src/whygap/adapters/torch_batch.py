@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Sized
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -143,8 +144,11 @@ def cut(batch: Any, rows: int) -> Any:
     return mapped(batch, lambda t: t[:rows])
 
 
-def joined(batches: Sequence[Any]) -> Any | None:
-    """Return the rows of several batches as one, or None where they can't be stacked: other keys, or shapes behind the rows."""
+def joined(batches: Sequence[Any], picks: Sequence[torch.Tensor | None] | None = None) -> Any | None:
+    """Return the rows of several batches as one, or None where they can't be stacked: other keys, or shapes behind the rows.
+
+    Of batches that have `picks` it is those rows alone.
+    """
     first = batches[0]
     if isinstance(first, Mapping) and any(list(b) != list(first) for b in batches):
         return None
@@ -158,39 +162,77 @@ def joined(batches: Sequence[Any]) -> Any | None:
         if any(t.shape[1:] != column[0].shape[1:] for t in column if not t.numel()):
             return None  # which would be stacked in silence where it is empty
     try:
-        whole = iter([torch.cat(column) for column in columns])
+        whole = iter([torch.cat(column) if picks is None else _gathered(column, picks) for column in columns])
     except RuntimeError:  # other shapes or devices: asking for those takes longer than trying
         return None
     return mapped(first, lambda _: next(whole))
 
 
-def in_chunks(batches: Sequence[Any], size: int, *, first: int) -> list[Any]:
+def _gathered(column: Sequence[torch.Tensor], picks: Sequence[torch.Tensor | None]) -> torch.Tensor:
+    """Return the picked rows of tensors that are alike, one after the other: each goes to its place without a copy between.
+
+    Raises
+    ------
+    RuntimeError
+        If they aren't alike.
+    """
+    ends = list(accumulate(len(t) if rows is None else len(rows) for t, rows in zip(column, picks, strict=True)))
+    whole = torch.empty((ends[-1], *column[0].shape[1:]), dtype=column[0].dtype, device=column[0].device)
+    for t, rows, start, end in zip(column, picks, [0, *ends], ends, strict=False):
+        if t.shape[1:] != whole.shape[1:]:
+            raise RuntimeError(f"rows of shape {tuple(t.shape[1:])} among those of {tuple(whole.shape[1:])}")
+        if rows is None:
+            whole[start:end] = t.detach()
+        else:
+            torch.index_select(t.detach(), 0, rows if t.is_cpu else rows.to(t.device), out=whole[start:end])
+    return whole
+
+
+def in_chunks(
+    batches: Sequence[Any], size: int, *, first: int, picks: Sequence[torch.Tensor | None] | None = None
+) -> list[Any]:
     """Return the same rows in chunks of `size` rows, the first one of `first`; as they are where they can't be stacked.
 
     They are never put together as a whole: memory that is used for the first time is slow, and the smaller a piece, the
-    likelier it was used before.
+    likelier it was used before. Of batches that have `picks` it is those rows alone.
 
     Raises
     ------
     InputError
         As `count_rows`.
     """
-    pieces: list[list[Any]] = [[]]
+    pieces: list[list[tuple[Any, torch.Tensor | None]]] = [[]]
     room = first
-    for batch in batches:
+    picks = [None] * len(batches) if picks is None else picks
+    for batch, rows in zip(batches, picks, strict=True):
         n = count_rows(batch)
         if not has_rows(batch, n):
-            return list(batches)
-        at = 0
+            return _each_picked(batches, picks)
+        n, at = n if rows is None else len(rows), 0
         while at < n:
             if not room:
                 pieces.append([])
                 room = size
             end = min(n, at + room)
-            pieces[-1].append(batch if end - at == n else mapped(batch, lambda t, a=at, b=end: t[a:b]))  # type: ignore[misc]  # lambdas with defaults
+            if rows is not None:
+                pieces[-1].append((batch, rows[at:end]))
+            else:
+                part = batch if end - at == n else mapped(batch, lambda t, a=at, b=end: t[a:b])  # type: ignore[misc]  # lambdas with defaults
+                pieces[-1].append((part, None))
             at, room = end, room - (end - at)
-    chunks = [joined(piece) if len(piece) > 1 else piece[0] for piece in pieces if piece]
-    return list(batches) if any(chunk is None for chunk in chunks) else chunks
+    chunks = [_chunk(piece) for piece in pieces if piece]
+    return _each_picked(batches, picks) if any(chunk is None for chunk in chunks) else chunks
+
+
+def _chunk(piece: Sequence[tuple[Any, torch.Tensor | None]]) -> Any | None:
+    batches, picks = zip(*piece, strict=True)
+    if all(rows is None for rows in picks):
+        return joined(batches) if len(batches) > 1 else batches[0]
+    return joined(batches, picks)
+
+
+def _each_picked(batches: Sequence[Any], picks: Sequence[torch.Tensor | None]) -> list[Any]:
+    return [batch if rows is None else picked(batch, rows) for batch, rows in zip(batches, picks, strict=True)]
 
 
 def length_of(loader: Any) -> int | None:

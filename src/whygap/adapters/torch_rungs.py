@@ -135,8 +135,7 @@ def score_rungs(scoring: Scoring, log: VisitLog[Visit], *, is_whole: bool) -> tu
         wanted = sum(v.draw.n if v.is_waiting and v.draw else v.n for v in visits)
         allowed = ledger.rows_allowed(wanted, visits=len(visits))
         each = None if allowed >= wanted else max(1, allowed // len(visits))
-        with ledger.book("visits"):
-            scoring.onlooker.draw(visits, each)
+        scoring.onlooker.draw(visits, each)  # booked with the rest: it takes little longer for many visits than for few
         if each is not None:
             _cut(visits, log, each)
     n = sum(v.n for v in visits)
@@ -219,7 +218,9 @@ class _Passes:
             # two batches at a time, as without gradients they take no more memory than one in training; fewer rows where
             # these take long: their activations are then more than a processor's cache holds
             size = min(2 * max(v.rows for v in visits), max(CHECKED_ROWS, scoring.ledger.rows_within(CHUNK_S)))
-            self._chunks = in_chunks(batches, size, first=CHECKED_ROWS if is_checking else size)
+            with scoring.ledger.book(account):
+                picks = [v.picks for v in visits]
+                self._chunks = in_chunks(batches, size, first=CHECKED_ROWS if is_checking else size, picks=picks)
         self.n_scored = 0
 
     def score_eval_side(self, sampled: Sampled) -> None:

@@ -122,7 +122,7 @@ class Block:
     """
 
     def __init__(self, output: torch.Tensor, target: torch.Tensor) -> None:
-        rows = max(1, output.size(0))
+        self._rows = rows = max(1, output.size(0))
         places = max(1, BLOCK // max(1, output.numel() + target.numel()))
         with torch.inference_mode(mode=False):  # what is made in that mode can be written to in no other
             self._output, self._target = (
@@ -139,15 +139,16 @@ class Block:
         outputs, targets = self._places[self._taken]
         if outputs.dtype != output.dtype or targets.dtype != target.dtype:
             return False
-        n, rows = output.size(0), outputs.size(0)
-        if n < rows:
-            outputs, targets = outputs[:n], targets[:n]
+        n = self._rows
         if outputs.shape != output.shape or targets.shape != target.shape:
-            return False
+            n = output.size(0)
+            outputs, targets = outputs[:n], targets[:n]
+            if n > self._rows or outputs.shape != output.shape or targets.shape != target.shape:
+                return False
         outputs.copy_(output.detach())
         targets.copy_(target.detach())
         self._n += n
-        self._taken = self._taken + 1 if n == rows else len(self._places)  # what comes after a shorter one has no place
+        self._taken = self._taken + 1 if n == self._rows else len(self._places)  # what comes after a shorter one has no place
         return True
 
     def seen(self) -> Seen:

@@ -71,7 +71,8 @@ class Visit:
 
     `draw` tells which those are to be, None for all. Until `choose` is called the visit waits: everything in it is of the
     whole batch, and `index` is None; afterwards it is of the rows at `index` alone, which were drawn with the chances
-    `chance`, None where all had the same, and `means` are the whole batch's mean scores. `seen` is the model's output at the
+    `chance`, None where all had the same, and `means` are the whole batch's mean scores. The batch itself stays whole where
+    rows were drawn at the end of an epoch: of it, `picks` are then those that count. `seen` is the model's output at the
     visit, or `scores` its scores where it isn't held. `after` holds the scores right after the step, `change` is how far that
     has moved the mean of the whole batch, and `told` that mean at the visit, where it was looked at. `loops` is what may not
     be written into: what is held and no copy, or what is checked. `output` is what a glance has noted, and how often it had
@@ -93,6 +94,7 @@ class Visit:
     chance: Array | None = None
     means: dict[str, float] = field(default_factory=dict)
     classes: Ints | None = None
+    picks: torch.Tensor | None = None
     loops: Loops | None = None
     output: tuple[torch.Tensor, int] | None = None
 
@@ -104,15 +106,11 @@ class Visit:
     def choose(self) -> None:
         """Hold the rows drawn, where all have the same chance."""
         if self.draw is not None:
-            self.hold_rows(self.draw.order[: self.draw.n], None)
-
-    def hold_rows(self, rows: Ints, chance: Array | None) -> None:
-        """Hold these rows, drawn with these chances, and nothing else."""
-        self.index, self.chance = rows, chance
-        if self.scores is not None:
-            self.means = {name: float(values.mean()) for name, values in self.scores.items()}
-        self._pick(rows)
-        self.loops = None
+            self.index = self.draw.order[: self.draw.n]
+            if self.scores is not None:
+                self.means = {name: float(values.mean()) for name, values in self.scores.items()}
+            self._pick(self.index)
+            self.loops = None
 
     def keep(self, n: int) -> None:
         """Hold only the first `n` of the rows held."""
@@ -347,12 +345,24 @@ class Onlooker:
             if visit.draw is not None:
                 visit.draw = visit.draw.at_most(n)
                 alike.setdefault((visit.rows, visit.draw.n, visit.scores is None), []).append(visit)
-        first = next(iter(self._functions))
         for together in alike.values():
-            losses = [visit.scores[first] for visit in together if visit.scores is not None]
-            rows, chance = rows_of([visit.draw for visit in together if visit.draw], np.stack(losses) if losses else None)
-            for k, visit in enumerate(together):
-                visit.hold_rows(rows[k], None if chance is None else chance[k])
+            self._draw_alike(together)
+
+    def _draw_alike(self, visits: Sequence[Visit]) -> None:
+        """Draw as many rows of each of some visits that wait, either all or none with their scores."""
+        have_scores = visits[0].scores is not None
+        scores = {name: np.stack([v.scores[name] for v in visits if v.scores]) for name in self._functions if have_scores}
+        rows, chance = rows_of([v.draw for v in visits if v.draw], scores.get(next(iter(self._functions))))
+        means = {name: of_all.mean(axis=1).tolist() for name, of_all in scores.items()}
+        scores = {name: np.take_along_axis(of_all, rows, axis=1) for name, of_all in scores.items()}
+        picks = torch.from_numpy(rows)
+        for k, visit in enumerate(visits):
+            visit.index, visit.picks, visit.n = rows[k], picks[k], rows.shape[1]
+            visit.chance = None if chance is None else chance[k]
+            if have_scores:
+                visit.scores = {name: of_rows[k] for name, of_rows in scores.items()}
+                visit.means = {name: of_visits[k] for name, of_visits in means.items()}
+            visit.after = visit.loops = None
 
     def pair(self, batch: Any, output: Any, rows: int, given: Any = None) -> Seen | None:
         """Return output and target by letting `forward` believe that it called the model itself; None where it can't be.
